@@ -1,0 +1,104 @@
+/**
+ * One direction of a network link as data, in the words of tc-netem(8), tc-tbf(8), tc-codel(8).
+ *
+ * The same record becomes a simulated link, a `tc` command line or the arguments of the user-space link process.
+ * Every field is optional in a scenario; `linkSpec` fills in the defaults (a perfect, instant, unlimited link).
+ * Probabilities are integer parts per million, so that decisions replay exactly.
+ */
+
+/** Burst loss: the four-parameter Gilbert-Elliott model (netem `loss gemodel p r 1-h 1-k`). */
+export interface GilbertElliott {
+  /** Probability per packet of going from the good to the bad state. */
+  readonly goodToBadPpm: number
+  /** Probability per packet of going from the bad to the good state. */
+  readonly badToGoodPpm: number
+  /** Loss probability in the bad state (1-h). */
+  readonly lossBadPpm: number
+  /** Loss probability in the good state (1-k). */
+  readonly lossGoodPpm: number
+}
+
+/** Distribution of the jitter around the delay, as netem's `distribution` tables. */
+export type JitterDistribution = "uniform" | "normal" | "pareto" | "paretonormal"
+
+/** What packets that jitter would let overtake each other do. */
+export type Reordering =
+  /** Each packet keeps its own delay; overtaking happens (netem without a rate). */
+  | "allowed"
+  /** A packet never leaves before one that entered earlier. */
+  | "forbidden"
+
+/** netem `reorder PERCENT gap N`: every N-th packet (then with probability) skips the delay and so overtakes. */
+export interface ReorderGap {
+  readonly gap: number
+  readonly ppm: number
+}
+
+/** The queue in front of the shaper. */
+export type QueueSpec =
+  | { readonly kind: "droptail"; readonly packetsMax: number; readonly bytesMax: number }
+  /** RFC 8289. `ecn` marks ECN-capable packets instead of dropping them. */
+  | {
+      readonly kind: "codel"
+      readonly packetsMax: number
+      readonly bytesMax: number
+      readonly targetUs: number
+      readonly intervalUs: number
+      readonly ecn: boolean
+    }
+
+/** One direction of a link, complete. */
+export interface LinkSpec {
+  /** Propagation delay. */
+  readonly delayUs: number
+  /** Jitter: half-width of `uniform`, standard deviation of the others. 0 = none. */
+  readonly jitterUs: number
+  readonly distribution: JitterDistribution
+  readonly reordering: Reordering
+  readonly reorderGap: ReorderGap | null
+  /** Independent loss. */
+  readonly lossPpm: number
+  readonly burstLoss: GilbertElliott | null
+  /** Ordinals (from 0, per link direction) of packets to drop: for scripted tests. */
+  readonly dropList: ReadonlyArray<number>
+  /** One bit flipped somewhere in the packet. */
+  readonly corruptPpm: number
+  /** Cut to a random shorter length. */
+  readonly truncatePpm: number
+  readonly duplicatePpm: number
+  /** Shaper rate in bits per second, 0 = unlimited. */
+  readonly rateBps: number
+  /** Framing counted by the shaper for each packet (Ethernet on the wire: 38 with preamble and gap). */
+  readonly overheadBytes: number
+  /** Delivery opportunities instead of a rate: milliseconds at which 1,504 bytes may leave, repeated (mahimahi's form). */
+  readonly deliveryTraceMs: ReadonlyArray<number>
+  readonly queue: QueueSpec
+  /** Largest IP packet that passes; 0 = any. */
+  readonly mtuBytes: number
+  /** Whether a packet above the MTU is answered by ICMP "fragmentation needed" (false = black hole). */
+  readonly mtuAnswer: boolean
+}
+
+/** The perfect link: what every field not named in a scenario means. */
+export const PERFECT_LINK: LinkSpec = {
+  delayUs: 0,
+  jitterUs: 0,
+  distribution: "normal",
+  reordering: "allowed",
+  reorderGap: null,
+  lossPpm: 0,
+  burstLoss: null,
+  dropList: [],
+  corruptPpm: 0,
+  truncatePpm: 0,
+  duplicatePpm: 0,
+  rateBps: 0,
+  overheadBytes: 0,
+  deliveryTraceMs: [],
+  queue: { kind: "droptail", packetsMax: 1000, bytesMax: 1_500_000 },
+  mtuBytes: 1500,
+  mtuAnswer: true
+}
+
+/** A link with the given fields, the rest perfect. */
+export const linkSpec = (change: Partial<LinkSpec> = {}): LinkSpec => ({ ...PERFECT_LINK, ...change })

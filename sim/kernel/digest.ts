@@ -1,0 +1,85 @@
+/**
+ * The rolling digest of a run over (time, node, kind, size, payload hash), 64 bits in two 32-bit lanes, with checkpoints.
+ * Equal digests mean that two runs did the same things at the same times; the first differing checkpoint bounds where two
+ * runs parted, and a third look with `record` set names the event.
+ */
+
+/** Events between two checkpoints. */
+export const CHECKPOINT_EVERY = 4096
+
+/** One recorded event, for the first-divergence search. */
+export interface DigestEvent {
+  readonly index: number
+  readonly atNs: number
+  readonly node: number
+  readonly kind: number
+  readonly size: number
+  readonly hash: number
+}
+
+export class Digest {
+  /** Events mixed in so far. */
+  count = 0
+  /** The digest after every `CHECKPOINT_EVERY` events. */
+  readonly checkpoints: Array<string> = []
+  /** Events of the recorded window. */
+  readonly recorded: Array<DigestEvent> = []
+  private high = 0x243f6a88
+  private low = 0x85a308d3
+  private readonly recordFrom: number
+  private readonly recordTo: number
+
+  /** Events with an index from `recordFrom` to `recordTo - 1` are kept in `recorded`. */
+  constructor(recordFrom = 0, recordTo = 0) {
+    this.recordFrom = recordFrom
+    this.recordTo = recordTo
+  }
+
+  mix(atNs: number, node: number, kind: number, size: number, hash: number): void {
+    if (this.count >= this.recordFrom && this.count < this.recordTo)
+      this.recorded.push({ index: this.count, atNs, node, kind, size, hash })
+    let h = this.high
+    let l = this.low
+    h = Math.imul(h ^ (atNs >>> 0), 0x9e3779b1)
+    l = Math.imul(l ^ ((atNs / 0x1_0000_0000) | 0) ^ (node << 16) ^ kind, 0x85ebca77)
+    h = Math.imul((h ^ (h >>> 15)) + size, 0xc2b2ae3d)
+    l = Math.imul((l ^ (l >>> 13)) + hash, 0x27d4eb2f)
+    this.high = h ^ (l >>> 16)
+    this.low = l ^ (h >>> 16)
+    this.count++
+    if (this.count % CHECKPOINT_EVERY === 0) this.checkpoints.push(this.hex())
+  }
+
+  /** The digest as 16 hex digits. */
+  hex(): string {
+    return (this.high >>> 0).toString(16).padStart(8, "0") + (this.low >>> 0).toString(16).padStart(8, "0")
+  }
+}
+
+/** A 32-bit hash of bytes: four at a time (Murmur3's mixing), fast enough for every packet. */
+export const hashBytes = (bytes: Uint8Array, at: number, length: number): number => {
+  let hash = length
+  const end = at + (length & ~3)
+  let i = at
+  for (; i < end; i += 4) {
+    let k = bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24)
+    k = Math.imul(k, 0xcc9e2d51)
+    hash = Math.imul(hash ^ ((k << 15) | (k >>> 17)), 5) + 0xe6546b64
+  }
+  for (; i < at + length; i++) hash = Math.imul(hash ^ bytes[i], 0x01000193)
+  return hash ^ (hash >>> 16)
+}
+
+/** 32-bit hash of text, for event kinds and names. */
+export const hashText = (text: string): number => {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash | 0
+}
+
+/** Index of the first checkpoint at which two digests differ, or -1 if all that both have agree. */
+export const firstDifference = (a: Digest, b: Digest): number => {
+  const both = Math.min(a.checkpoints.length, b.checkpoints.length)
+  for (let i = 0; i < both; i++) if (a.checkpoints[i] !== b.checkpoints[i]) return i
+  return a.hex() === b.hex() && a.count === b.count ? -1 : both
+}
