@@ -8,7 +8,11 @@ export interface TraceFields {
   // --- life of nodes, written by the world
   "node.started": { readonly incarnation: number }
   "node.ready": { readonly incarnation: number }
-  "node.stopped": { readonly incarnation: number; readonly outcome: "clean" | "crashed" | "failed"; readonly cause: string }
+  "node.stopped": {
+    readonly incarnation: number
+    readonly outcome: "clean" | "crashed" | "failed"
+    readonly cause: string
+  }
 
   // --- faults, written by the world
   "fault.began": { readonly index: number; readonly words: string }
@@ -19,7 +23,12 @@ export interface TraceFields {
   // --- broker
   "broker.request": { readonly route: string; readonly status: number; readonly durationNs: number }
   "broker.server-registered": { readonly serverId: string; readonly name: string }
-  "broker.ticket-issued": { readonly ticketId: string; readonly serverId: string; readonly deviceId: string; readonly expiresMs: number }
+  "broker.ticket-issued": {
+    readonly ticketId: string
+    readonly serverId: string
+    readonly deviceId: string
+    readonly expiresMs: number
+  }
   "broker.heartbeat": { readonly serverId: string }
   "broker.stale-connections-closed": { readonly count: number }
 
@@ -29,7 +38,12 @@ export interface TraceFields {
   "broker-link.attempt": { readonly outcome: "ok" | "failed"; readonly what: string; readonly reason: string }
 
   // --- sessions (gateway, client, game server, player)
-  "session.established": { readonly role: "server" | "client"; readonly connectionId: number; readonly peer: string; readonly subject: string }
+  "session.established": {
+    readonly role: "server" | "client"
+    readonly connectionId: number
+    readonly peer: string
+    readonly subject: string
+  }
   "session.refused": { readonly role: "server" | "client"; readonly peer: string; readonly reason: string }
   "session.closed": { readonly role: "server" | "client"; readonly connectionId: number; readonly reason: string }
   "session.roamed": { readonly connectionId: number; readonly from: string; readonly to: string }
@@ -52,6 +66,8 @@ export interface TraceFields {
   "op.done": {
     readonly actor: string
     readonly op: string
+    /** The peer or route that the operation went to. */
+    readonly to: string
     readonly intendedNs: number
     readonly startedNs: number
     readonly endedNs: number
@@ -68,16 +84,16 @@ export interface TraceFields {
     readonly lost: number
   }
   /** A figure sampled at this moment: queue depth, throughput, players, … */
-  "sample": { readonly name: string; readonly value: number; readonly unit: string }
+  sample: { readonly name: string; readonly value: number; readonly unit: string }
   /** What an actor states about the run: compared by checks. */
-  "fact": { readonly name: string; readonly value: string | number | boolean }
+  fact: { readonly name: string; readonly value: string | number | boolean }
 
   // --- invariants that are watched while the run goes on
   "invariant.broken": { readonly id: string; readonly sentence: string }
-  "sometimes": { readonly id: string }
+  sometimes: { readonly id: string }
 
   // --- the moment around which a report draws its sequence diagram
-  "message": { readonly to: string; readonly label: string; readonly bytes: number; readonly lost: string }
+  message: { readonly to: string; readonly label: string; readonly bytes: number; readonly lost: string }
 }
 
 export type TraceKind = keyof TraceFields

@@ -29,7 +29,15 @@ export const EXIT = {
 } as const
 
 /** What a run can come to. `unknown` and `skipped` are never a pass. */
-export type Verdict = "pass" | "safety" | "unknown" | "liveness" | "nondeterminism" | "performance" | "harness" | "skipped"
+export type Verdict =
+  | "pass"
+  | "safety"
+  | "unknown"
+  | "liveness"
+  | "nondeterminism"
+  | "performance"
+  | "harness"
+  | "skipped"
 
 /** One reason why a run did not pass. */
 export interface Failure {

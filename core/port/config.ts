@@ -40,7 +40,9 @@ const setting = <A>(schema: Schema.Codec<A, any>, form: Setting<A>["form"], abou
 })
 
 /** Text that matches `pattern`, if given; `expected` completes the sentence "must be …". */
-export const text = (about: About<string> & { readonly pattern?: RegExp; readonly expected?: string }): Setting<string> =>
+export const text = (
+  about: About<string> & { readonly pattern?: RegExp; readonly expected?: string }
+): Setting<string> =>
   setting(
     about.pattern === undefined
       ? Schema.String
@@ -52,7 +54,9 @@ export const text = (about: About<string> & { readonly pattern?: RegExp; readonl
   )
 
 /** An integer from `minimum` to `maximum`. */
-export const integer = (about: About<number> & { readonly minimum: number; readonly maximum: number }): Setting<number> =>
+export const integer = (
+  about: About<number> & { readonly minimum: number; readonly maximum: number }
+): Setting<number> =>
   setting(
     Schema.Int.check(
       Schema.isBetween(

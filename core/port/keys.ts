@@ -9,7 +9,7 @@ import type { Effect, Option } from "effect"
 import { Context, Schema } from "effect"
 
 export class KeysError extends Schema.TaggedError<KeysError>()("KeysError", {
-  reason: Schema.Literals(["corrupt", "permission-denied", "full", "too-large", "bad-name", "unknown"]),
+  reason: Schema.Literals(["corrupt", "permission-denied", "in-use", "full", "too-large", "bad-name", "unknown"]),
   /** Says what, where and what to do. */
   message: Schema.String
 }) {}

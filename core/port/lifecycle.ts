@@ -6,7 +6,6 @@
 import { Context } from "effect"
 
 /** Called once, when the node serves; `info` is what a person would want to know: addresses, identities. */
-export const Lifecycle = Context.Reference<{ readonly ready: (info: Readonly<Record<string, string | number>>) => void }>(
-  "horizon/Lifecycle",
-  { defaultValue: () => ({ ready: () => {} }) }
-)
+export const Lifecycle = Context.Reference<{
+  readonly ready: (info: Readonly<Record<string, string | number>>) => void
+}>("horizon/Lifecycle", { defaultValue: () => ({ ready: () => {} }) })

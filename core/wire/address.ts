@@ -47,8 +47,7 @@ export const parseV4 = (text: string): number | undefined => {
 }
 
 /** Dotted text of a 32-bit IPv4 number. */
-export const formatV4 = (v4: number): string =>
-  `${v4 >>> 24}.${(v4 >>> 16) & 255}.${(v4 >>> 8) & 255}.${v4 & 255}`
+export const formatV4 = (v4: number): string => `${v4 >>> 24}.${(v4 >>> 16) & 255}.${(v4 >>> 8) & 255}.${v4 & 255}`
 
 /** Parses IPv4 or IPv6 text into the four words at `at`; false, with the words untouched, if it is neither. */
 export const parseAddress = (text: string, words: Uint32Array, at: number): boolean => {

@@ -62,9 +62,7 @@ test("a killed process runs no fiber and no finalizer again", () => {
 test("an interrupted fiber runs its finalizers", () => {
   const { kernel, process } = boot()
   const log: Array<string> = []
-  const fiber = process.fork(
-    Effect.never.pipe(Effect.ensuring(Effect.sync(() => log.push("finalizer"))))
-  )
+  const fiber = process.fork(Effect.never.pipe(Effect.ensuring(Effect.sync(() => log.push("finalizer")))))
   kernel.run(5e8)
   fiber.interruptUnsafe()
   kernel.run(1e9)

@@ -40,9 +40,23 @@ export interface SessionHandler {
 
 /** Rare events, for the control side. */
 export type SessionEvent =
-  | { readonly kind: "established"; readonly session: number; readonly connectionId: number; readonly peer: Endpoint; readonly subject: Subject }
+  | {
+      readonly kind: "established"
+      readonly session: number
+      readonly connectionId: number
+      readonly peer: Endpoint
+      readonly subject: Subject
+    }
   | { readonly kind: "refused"; readonly peer: Endpoint; readonly reason: CloseReason }
   | { readonly kind: "closed"; readonly session: number; readonly connectionId: number; readonly reason: CloseReason }
+  /** The peer has proved that it is now at `to`; data goes there from now on. */
+  | {
+      readonly kind: "roamed"
+      readonly session: number
+      readonly connectionId: number
+      readonly from: Endpoint
+      readonly to: Endpoint
+    }
 
 /** Why a session ended or was refused; the numbers go over the wire in BYE. */
 export const CLOSE = {
@@ -72,7 +86,9 @@ export const CLOSE = {
   /** A sequence or packet limit was reached. */
   limit: 12,
   /** Refused by the application (rights, tenant). */
-  forbidden: 13
+  forbidden: 13,
+  /** The ticket was issued further in the future than clocks may differ. */
+  ticketNotYetValid: 14
 } as const
 export type CloseReason = (typeof CLOSE)[keyof typeof CLOSE]
 

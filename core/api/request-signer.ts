@@ -1,0 +1,149 @@
+/** A server's standing with the broker: session, counter, the broker's key and revoked tickets, kept in the key store. */
+
+import { Effect } from "effect"
+import { HttpClientRequest } from "effect/http"
+import type { Crypto, Identity } from "../crypto/crypto.ts"
+import { Keys, type KeysError } from "../port/keys.ts"
+import { toBase64Url } from "./base64url.ts"
+import { formatCredential, requestProof, signedPath } from "./proof.ts"
+import { COUNTER_BLOCK, type StoredRegistration, writeRegistration } from "./registration-cache.ts"
+import type { Revocation } from "./server.ts"
+
+export class RequestSigner {
+  private readonly crypto: Crypto
+  private readonly identity: Identity
+  private readonly serverId: string
+  private readonly keys: Keys["Service"]
+  private readonly declaration: string
+  private session: Uint8Array | undefined
+  private key: Uint8Array | undefined
+  private counter = 0
+  private counterEnd = 0
+  private revocations: ReadonlyArray<Revocation> = []
+  private revoked = new Set<string>()
+
+  constructor(options: {
+    readonly crypto: Crypto
+    readonly identity: Identity
+    readonly serverId: string
+    readonly keys: Keys["Service"]
+    /** The declaration now wanted; a cached session for another one is not used. */
+    readonly declaration: string
+    readonly cached: StoredRegistration | undefined
+  }) {
+    this.crypto = options.crypto
+    this.identity = options.identity
+    this.serverId = options.serverId
+    this.keys = options.keys
+    this.declaration = options.declaration
+    const { cached } = options
+    if (cached === undefined) return
+    this.key = cached.brokerKey
+    if (cached.declaration === options.declaration) this.session = cached.session
+    this.counter = cached.counterEnd
+    this.counterEnd = cached.counterEnd
+    this.setRevocations(cached.revocations)
+  }
+
+  registered(): boolean {
+    return this.session !== undefined
+  }
+
+  brokerKey(): Uint8Array | undefined {
+    return this.key
+  }
+
+  /** Takes over a new session, whose counter begins anew. */
+  adopt(session: Uint8Array, brokerKey: Uint8Array): Effect.Effect<void, KeysError> {
+    return Effect.suspend(() => {
+      this.session = session
+      this.key = brokerKey
+      this.counter = 0
+      this.counterEnd = 0
+      return this.reserve()
+    })
+  }
+
+  /** The broker knows the session no more: the next step is to register. */
+  forget(): void {
+    this.session = undefined
+  }
+
+  /** The broker has accepted `counter` already: goes on above it, unless it is too far to be true. */
+  skipTo(counter: number): void {
+    if (counter >= this.counter && counter < this.counter + COUNTER_SKIP_MAX) this.counter = counter + 1
+  }
+
+  /** Makes sure that the next counter is on record before it is used. */
+  reserve(): Effect.Effect<void, KeysError> {
+    return Effect.suspend(() => {
+      if (this.counter < this.counterEnd) return Effect.void
+      this.counterEnd = this.counter + COUNTER_BLOCK
+      return this.write()
+    })
+  }
+
+  /** Signs a request; `timeMs` is the broker's clock as estimated. */
+  authorize(request: HttpClientRequest.HttpClientRequest, timeMs: number): HttpClientRequest.HttpClientRequest {
+    if (this.session === undefined) return request
+    const counter = this.counter++
+    const proof = requestProof({
+      serverId: this.serverId,
+      session: this.session,
+      counter,
+      timeMs,
+      method: request.method,
+      path: signedPath(request.url),
+      bodySha256: this.crypto.sha256(request.body._tag === "Uint8Array" ? request.body.body : EMPTY)
+    })
+    const signature = toBase64Url(this.crypto.ed25519Sign(this.identity.seed, proof))
+    const credential = formatCredential({ serverId: this.serverId, counter, timeMs, signature })
+    return HttpClientRequest.setHeader(request, "authorization", `Horizon-Server ${credential}`)
+  }
+
+  /** Highest number of a revocation that is known. */
+  revocationsAfter(): number {
+    return this.revocations.reduce((highest, each) => Math.max(highest, each.number), 0)
+  }
+
+  /** Adds revocations and forgets those whose tickets have expired anyway. */
+  revoke(added: ReadonlyArray<Revocation>, nowMs: number): Effect.Effect<void, KeysError> {
+    return Effect.suspend(() => {
+      if (added.length === 0) return Effect.void
+      const highest = Math.max(this.revocationsAfter(), ...added.map((each) => each.number))
+      const kept = [...this.revocations, ...added].filter((each) => each.expiresMs > nowMs || each.number === highest)
+      this.setRevocations(kept)
+      return this.write()
+    })
+  }
+
+  isRevoked(deviceId: string, ticketExpiresMs: number): boolean {
+    return this.revoked.has(`${deviceId}/${ticketExpiresMs}`)
+  }
+
+  private setRevocations(revocations: ReadonlyArray<Revocation>): void {
+    this.revocations = revocations
+    this.revoked = new Set(revocations.map((each) => `${each.deviceId}/${each.expiresMs}`))
+  }
+
+  private write(): Effect.Effect<void, KeysError> {
+    if (this.session === undefined || this.key === undefined) return Effect.void
+    return Effect.provideService(
+      writeRegistration({
+        version: 1,
+        declaration: this.declaration,
+        serverId: this.serverId,
+        session: this.session,
+        brokerKey: this.key,
+        counterEnd: this.counterEnd,
+        revocations: this.revocations
+      }),
+      Keys,
+      this.keys
+    )
+  }
+}
+
+/** A refusal may move the counter by no more than this: it is not signed, and a counter that is used up cannot be had back. */
+const COUNTER_SKIP_MAX = 2 ** 32
+const EMPTY = new Uint8Array(0)

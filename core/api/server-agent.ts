@@ -1,0 +1,350 @@
+/**
+ * The link of a gateway or game server to the broker: registers, sends signed heartbeats, reports connections, learns revocations,
+ * and comes back after an outage without a herd. One fiber does all signed requests, because their counter must grow.
+ *
+ * The server never waits for the broker: what the broker last said is cached, so tickets are checked while it is away, also after
+ * a restart.
+ */
+
+import { Effect, Latch, Option, Result, type Scope } from "effect"
+import { HttpClient, type HttpClientRequest } from "effect/http"
+import type { Identity } from "../crypto/crypto.ts"
+import { deviceId } from "../crypto/identity.ts"
+import { Clock } from "../port/clock.ts"
+import { Crypto } from "../port/crypto.ts"
+import { Entropy } from "../port/entropy.ts"
+import { Keys, KeysError } from "../port/keys.ts"
+import { Trace } from "../port/trace.ts"
+import { Backoff, type BackoffOptions, BACKOFF, jitterMs } from "./backoff.ts"
+import { BrokerCallError, type BrokerClient, brokerClient, CALL_TIMEOUT_MS, callBroker } from "./broker-client.ts"
+import { BrokerClock } from "./broker-clock.ts"
+import type { ConnectionReport } from "./connection.ts"
+import { registrationProof } from "./proof.ts"
+import { readRegistration } from "./registration-cache.ts"
+import { ReportQueue } from "./report-queue.ts"
+import { RequestSigner } from "./request-signer.ts"
+import type { Revocation, ServerDeclaration, ServerMetrics } from "./server.ts"
+import { storedIdentity } from "./stored-identity.ts"
+
+export interface ServerAgentOptions extends Omit<ServerDeclaration, "publicKey"> {
+  /** `http://address:port` */
+  readonly brokerUrl: string
+  /** `hzr_…`, secret. */
+  readonly registrationKey: string
+  /** The broker's Ed25519 key if the operator has pinned it; else the first one seen is kept. */
+  readonly brokerKey?: Uint8Array
+  /** Figures for the next heartbeat. */
+  readonly metrics: () => Omit<ServerMetrics, "uptimeMs">
+  /** Called for each ticket that was revoked, so that a live session on it can be ended. */
+  readonly onRevoked?: (revocation: Revocation) => void
+  readonly backoff?: BackoffOptions
+  readonly timeoutMs?: number
+  /** Open connections are reported again this often, ms. */
+  readonly aliveEveryMs?: number
+}
+
+export interface ServerLinkState {
+  /** `up`: the last signed request was answered. `refused`: the broker said no; a person must act. */
+  readonly link: "connecting" | "up" | "down" | "refused"
+  /** Failed attempts since the link was last up. */
+  readonly attempts: number
+  /** The broker's clock at its last answer; 0 = never heard in this life. */
+  readonly lastHeardMs: number
+  /** Why it is not up; empty if it is. */
+  readonly message: string
+}
+
+export interface ServerAgent {
+  readonly identity: Identity
+  /** Hex, from the identity: known without the broker. */
+  readonly serverId: string
+  /** The key that signs tickets: cached; `undefined` only before the first registration. */
+  brokerKey(): Uint8Array | undefined
+  state(): ServerLinkState
+  /** Queues reports; `atMs` is filled in. Never waits, never fails. */
+  reportConnections(reports: ReadonlyArray<Omit<ConnectionReport, "atMs">>): void
+  /** Whether the ticket with this device and end was revoked. */
+  isRevoked(ticket: { readonly deviceId: string; readonly ticketExpiresMs: number }): boolean
+  /** The broker's wall clock, estimated: for `openedMs` of reports. */
+  brokerNowMs(): number
+}
+
+/** What the agent needs from the world. */
+export type ServerAgentPorts = HttpClient.HttpClient | Keys | Crypto | Entropy | Clock
+
+const ALIVE_EVERY_MS = 30_000
+/** Between attempts that the broker has refused for a reason that only a person can remove. */
+const REFUSED_RETRY_MS = 30_000
+/** Reports wait this long for company, so that a burst of sessions is one request. */
+const REPORT_GATHER_MS = 200
+
+/**
+ * Starts the link in a fiber that lives in the scope. Returns as soon as the identity and the cache are read: it does not wait for
+ * the broker. Fails only if the key store does.
+ */
+export const serverAgent = (
+  options: ServerAgentOptions
+): Effect.Effect<ServerAgent, KeysError, ServerAgentPorts | Scope.Scope> =>
+  Effect.gen(function* () {
+    const identity = yield* storedIdentity()
+    const link = yield* makeLink(options, identity)
+    yield* Effect.forkScoped(link.run)
+    return link.agent
+  })
+
+const makeLink = (options: ServerAgentOptions, identity: Identity) =>
+  Effect.gen(function* () {
+    const crypto = yield* Crypto
+    const clock = yield* Clock
+    const trace = yield* Trace
+    const keys = yield* Keys
+    const random = (yield* Entropy).source("broker-link")
+    const serverId = deviceId(crypto, identity.publicKey)
+    const brokerClock = new BrokerClock(clock)
+    const declaration = JSON.stringify(declarationOf(options))
+    const cached = Option.filter(yield* readRegistration, (found) => found.serverId === serverId)
+    const signer = new RequestSigner({ crypto, identity, serverId, keys, declaration, cached: Option.getOrUndefined(cached) })
+    const authorize = (request: HttpClientRequest.HttpClientRequest) => signer.authorize(request, brokerClock.nowMs())
+    const open = yield* brokerClient({ brokerUrl: options.brokerUrl })
+    const signed = yield* brokerClient({ brokerUrl: options.brokerUrl, authorize })
+    const timeoutMs = options.timeoutMs ?? CALL_TIMEOUT_MS
+    const link = new ServerLink({ options, identity, crypto, clock, trace, brokerClock, signer, open, signed, timeoutMs, random })
+    const agent: ServerAgent = {
+      identity,
+      serverId,
+      brokerKey: () => options.brokerKey ?? signer.brokerKey(),
+      state: () => link.state,
+      reportConnections: (reports) => link.report(reports),
+      isRevoked: (ticket) => signer.isRevoked(ticket.deviceId, ticket.ticketExpiresMs),
+      brokerNowMs: () => brokerClock.nowMs()
+    }
+    return { agent, run: link.run }
+  })
+
+interface LinkParts {
+  readonly options: ServerAgentOptions
+  readonly identity: Identity
+  readonly crypto: Crypto["Service"]
+  readonly clock: Clock["Service"]
+  readonly trace: typeof Trace.Service
+  readonly brokerClock: BrokerClock
+  readonly signer: RequestSigner
+  readonly open: BrokerClient
+  readonly signed: BrokerClient
+  readonly timeoutMs: number
+  readonly random: ReturnType<Entropy["Service"]["source"]>
+}
+
+/** The loop and its state. */
+class ServerLink {
+  state: ServerLinkState = { link: "connecting", attempts: 0, lastHeardMs: 0, message: "not connected yet" }
+  readonly run: Effect.Effect<never>
+  private readonly parts: LinkParts
+  private readonly backoff: Backoff
+  private readonly reports = new ReportQueue()
+  private readonly wake = Latch.makeUnsafe(false)
+  private readonly startNs: number
+  private nextHeartbeatNs = 0
+  private nextAliveNs = 0
+  /** Refusals in a row that were answered by trying again at once (clock, counter). */
+  private corrections = 0
+
+  constructor(parts: LinkParts) {
+    this.parts = parts
+    this.backoff = new Backoff(parts.random, parts.options.backoff ?? BACKOFF)
+    this.startNs = parts.clock.nowNs()
+    this.run = Effect.forever(Effect.suspend(() => this.turn()))
+  }
+
+  report(reports: ReadonlyArray<Omit<ConnectionReport, "atMs">>): void {
+    const atMs = this.parts.brokerClock.nowMs()
+    for (const report of reports) this.reports.add({ ...report, atMs })
+    if (this.state.link === "up") this.wake.openUnsafe()
+  }
+
+  /** One turn of the loop: what is due, then the wait until something is. */
+  private turn(): Effect.Effect<void> {
+    return Effect.result(this.step()).pipe(
+      Effect.flatMap((outcome) => {
+        if (Result.isFailure(outcome)) return this.failed(outcome.failure)
+        this.succeeded(outcome.success)
+        return this.waitWhileUp()
+      })
+    )
+  }
+
+  /** Registers if need be, sends the heartbeat if it is due, then all reports. Succeeds with what it did. */
+  private step(): Effect.Effect<string, BrokerCallError | KeysError> {
+    const self = this
+    return Effect.gen(function* () {
+      let did = "report"
+      if (!self.parts.signer.registered()) {
+        yield* self.register()
+        did = "register"
+      }
+      if (self.state.link !== "up" || self.parts.clock.nowNs() >= self.nextHeartbeatNs) {
+        yield* self.heartbeat()
+        if (did !== "register") did = "heartbeat"
+      }
+      yield* self.sendReports()
+      return did
+    })
+  }
+
+  private register(): Effect.Effect<void, BrokerCallError | KeysError> {
+    const { options, identity, crypto, signer, open } = this.parts
+    const self = this
+    return Effect.gen(function* () {
+      const declaration = { ...declarationOf(options), publicKey: identity.publicKey }
+      const payload = { ...declaration, registrationKey: options.registrationKey }
+      const asked = yield* self.call(open.registration.register({ payload }), "register with the broker")
+      yield* self.trustBrokerKey(asked.brokerKey)
+      const proof = registrationProof(asked.challenge, identity.publicKey, asked.brokerKey)
+      const signature = crypto.ed25519Sign(identity.seed, proof)
+      const proved = yield* self.call(
+        open.registration.prove({ payload: { challengeId: asked.challengeId, signature } }),
+        "prove the server's key to the broker"
+      )
+      yield* self.trustBrokerKey(proved.brokerKey)
+      yield* signer.adopt(proved.session, proved.brokerKey)
+    })
+  }
+
+  private heartbeat(): Effect.Effect<void, BrokerCallError | KeysError> {
+    const { options, signer, signed, clock } = this.parts
+    const self = this
+    return Effect.gen(function* () {
+      let more = true
+      for (let page = 0; more && page < HEARTBEAT_PAGES_MAX; page++) {
+        yield* signer.reserve()
+        const metrics = { ...options.metrics(), uptimeMs: Math.floor((clock.nowNs() - self.startNs) / 1_000_000) }
+        const answer = yield* self.call(
+          signed.serverLink.heartbeat({ payload: { metrics, revocationsAfter: signer.revocationsAfter() } }),
+          "send the heartbeat"
+        )
+        yield* signer.revoke(answer.revoked, answer.brokerNowMs)
+        for (const revocation of answer.revoked) options.onRevoked?.(revocation)
+        const nextMs = jitterMs(self.parts.random, Math.floor(answer.nextMs * 0.85), answer.nextMs)
+        self.nextHeartbeatNs = clock.nowNs() + nextMs * 1_000_000
+        more = answer.more
+      }
+    })
+  }
+
+  private sendReports(): Effect.Effect<void, BrokerCallError | KeysError> {
+    const { clock, signer, signed, brokerClock, options } = this.parts
+    const self = this
+    return Effect.gen(function* () {
+      if (clock.nowNs() >= self.nextAliveNs) {
+        self.reports.addAlive(brokerClock.nowMs())
+        self.nextAliveNs = clock.nowNs() + (options.aliveEveryMs ?? ALIVE_EVERY_MS) * 1_000_000
+      }
+      while (self.reports.length > 0) {
+        const batch = self.reports.next()
+        yield* signer.reserve()
+        yield* self.call(signed.serverLink.reportConnections({ payload: { reports: batch } }), "report connections")
+        self.reports.sent(batch)
+      }
+    })
+  }
+
+  private call<A extends { readonly brokerNowMs: number }, E>(
+    call: Effect.Effect<A, E>,
+    what: string
+  ): Effect.Effect<A, BrokerCallError> {
+    return callBroker(call, what, this.parts.options.brokerUrl, this.parts.timeoutMs).pipe(
+      Effect.tap((answer) =>
+        Effect.sync(() => {
+          this.parts.brokerClock.heard(answer.brokerNowMs)
+          this.state = { ...this.state, lastHeardMs: answer.brokerNowMs }
+        })
+      )
+    )
+  }
+
+  /** A broker with another key than the pinned or first seen one is not the broker. */
+  private trustBrokerKey(key: Uint8Array): Effect.Effect<void, BrokerCallError> {
+    const expected = this.parts.options.brokerKey ?? this.parts.signer.brokerKey()
+    if (expected === undefined || sameBytes(expected, key)) return Effect.void
+    return Effect.fail(
+      new BrokerCallError({
+        reason: "untrusted",
+        passing: false,
+        message:
+          `The broker at ${this.parts.options.brokerUrl} does not have the key that this server knows. Somebody may stand ` +
+          'between; if the broker was set up anew, remove the entry "broker.registration" from the key store, and correct a pinned key.'
+      })
+    )
+  }
+
+  private succeeded(did: string): void {
+    const { trace } = this.parts
+    this.corrections = 0
+    if (this.state.link === "up") return
+    trace("broker-link.attempt", { outcome: "ok", what: did, reason: "" })
+    trace("broker-link.up", { afterAttempts: this.backoff.attempts })
+    this.backoff.reset()
+    this.state = { ...this.state, link: "up", attempts: 0, message: "" }
+    // The broker may have forgotten or closed what it did not hear of meanwhile.
+    this.nextAliveNs = 0
+  }
+
+  private failed(error: BrokerCallError | KeysError): Effect.Effect<void> {
+    const { trace, signer, brokerClock, options, random } = this.parts
+    if (error._tag === "BrokerCallError" && this.correct(error)) return Effect.void
+    const reason = error._tag === "KeysError" ? error.reason : (error.problem ?? error.reason)
+    trace("broker-link.attempt", { outcome: "failed", what: this.state.link === "up" ? "heartbeat" : "connect", reason })
+    if (this.state.link === "up") trace("broker-link.down", { reason })
+    const waitMs = this.backoff.nextMs()
+    const refused =
+      error._tag === "BrokerCallError" && !error.passing && !(error.problem !== undefined && STALE_SESSION.has(error.problem))
+    const lastHeardMs = error._tag === "BrokerCallError" ? (error.brokerNowMs ?? this.state.lastHeardMs) : 0
+    this.state = {
+      link: refused ? "refused" : "down",
+      attempts: this.backoff.attempts,
+      lastHeardMs,
+      message: error.message
+    }
+    void brokerClock
+    void signer
+    void options
+    return Effect.sleep(refused ? jitterMs(random, REFUSED_RETRY_MS / 2, REFUSED_RETRY_MS) : waitMs)
+  }
+
+  /** Puts right what the refusal tells; true = try again at once, which is done at most twice in a row. */
+  private correct(error: BrokerCallError): boolean {
+    const { brokerClock, signer } = this.parts
+    if (error.problem !== undefined && STALE_SESSION.has(error.problem)) signer.forget()
+    else if (error.problem === "clock-skew" && error.brokerNowMs !== undefined) brokerClock.heard(error.brokerNowMs)
+    else if (error.problem === "counter-replayed" && error.counter !== undefined) signer.skipTo(error.counter)
+    else return false
+    this.corrections++
+    return this.corrections <= 2
+  }
+
+  /** Sleeps until the heartbeat is due or a report waits; then gathers what comes in the next moment. */
+  private waitWhileUp(): Effect.Effect<void> {
+    const { clock } = this.parts
+    const untilMs = Math.max(1, Math.min(this.nextHeartbeatNs, Math.max(this.nextAliveNs, clock.nowNs())) - clock.nowNs()) / 1_000_000
+    this.wake.closeUnsafe()
+    if (this.reports.length > 0) return Effect.sleep(REPORT_GATHER_MS)
+    const woken = Effect.andThen(this.wake.await, Effect.sleep(REPORT_GATHER_MS))
+    return Effect.raceFirst(Effect.sleep(Math.max(1, untilMs)), woken)
+  }
+}
+
+/** Refusals after which the server registers anew. */
+const STALE_SESSION: ReadonlySet<string> = new Set(["server-unknown", "session-replaced", "signature-invalid"])
+/** Pages of revocations taken in one go. */
+const HEARTBEAT_PAGES_MAX = 16
+
+const declarationOf = (options: ServerAgentOptions): Omit<ServerDeclaration, "publicKey"> => ({
+  name: options.name,
+  kind: options.kind,
+  endpoint: options.endpoint,
+  region: options.region,
+  capacity: options.capacity,
+  capabilities: options.capabilities
+})
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])

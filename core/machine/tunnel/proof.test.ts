@@ -1,0 +1,81 @@
+import { expect, test } from "vitest"
+import { echoReplyInPlace } from "./ipv4.ts"
+import { pingPacket } from "./packet.fixture.ts"
+import { PROOF_INTERVAL_NS, PROOF_RETRY_NS, PROOF_STALE_NS, TunnelProof } from "./proof.ts"
+
+const ADDRESS = 0x0a4d0005
+const GATEWAY = 0x0a4d0001
+const token = Uint8Array.from({ length: 16 }, (_, i) => 200 - i)
+
+const start = () => {
+  const sent: Array<Uint8Array> = []
+  const proof = new TunnelProof(0, {
+    address: ADDRESS,
+    gateway: GATEWAY,
+    token,
+    send: (_nowNs, bytes, at, length) => sent.push(bytes.slice(at, at + length))
+  })
+  return { proof, sent }
+}
+const reply = (request: Uint8Array): Uint8Array => {
+  const bytes = request.slice()
+  echoReplyInPlace(bytes, 0, bytes.length)
+  return bytes
+}
+const hand = (proof: TunnelProof, nowNs: number, bytes: Uint8Array): boolean =>
+  proof.handlePacket(nowNs, bytes, 0, bytes.length)
+
+test("the tunnel is proved by an answer and by nothing else", () => {
+  const { proof, sent } = start()
+  expect(proof.state(0)).toBe("unproved")
+  proof.handleTimeout(0)
+  expect(proof.state(0)).toBe("unproved")
+  expect(hand(proof, 30_000, reply(sent[0]))).toBe(true)
+  expect([proof.state(30_000), proof.lastProvedNs, proof.rttNs]).toEqual(["proved", 30_000, 30_000])
+})
+
+test("the proof goes stale when answers stop coming, and comes back with the next answer", () => {
+  const { proof, sent } = start()
+  proof.handleTimeout(0)
+  hand(proof, 1_000, reply(sent[0]))
+  expect(proof.pollTimeout()).toBe(1_000 + PROOF_INTERVAL_NS)
+  for (let nowNs = proof.pollTimeout(); nowNs < 10e9; nowNs = proof.pollTimeout()) proof.handleTimeout(nowNs)
+  expect(proof.state(1_000 + PROOF_STALE_NS - 1)).toBe("proved")
+  expect(proof.state(1_000 + PROOF_STALE_NS)).toBe("stale")
+  expect(hand(proof, 10e9, reply(sent[sent.length - 1]))).toBe(true)
+  expect(proof.state(10e9)).toBe("proved")
+})
+
+test("while there is no proof a request goes out every half second", () => {
+  const { proof, sent } = start()
+  for (let nowNs = 0; nowNs <= 4 * PROOF_RETRY_NS; nowNs = proof.pollTimeout()) proof.handleTimeout(nowNs)
+  expect(sent).toHaveLength(5)
+  proof.handleTimeout(4 * PROOF_RETRY_NS + 1)
+  expect(sent).toHaveLength(5)
+})
+
+test("the round-trip time is that of the request that was answered", () => {
+  const { proof, sent } = start()
+  proof.handleTimeout(0)
+  proof.handleTimeout(PROOF_RETRY_NS)
+  hand(proof, PROOF_RETRY_NS + 40, reply(sent[0]))
+  expect(proof.rttNs).toBe(PROOF_RETRY_NS + 40)
+  hand(proof, PROOF_RETRY_NS + 50, reply(sent[1]))
+  expect(proof.rttNs).toBe(50)
+})
+
+test("other packets are left to the host and prove nothing", () => {
+  const { proof, sent } = start()
+  proof.handleTimeout(0)
+  const changed = (at: number): Uint8Array => {
+    const bytes = reply(sent[0])
+    bytes[at] ^= 1
+    return bytes
+  }
+  const foreign = pingPacket(GATEWAY, ADDRESS, 0, token)
+  const shorter = reply(pingPacket(ADDRESS, GATEWAY, 0, token.subarray(1)))
+  const wrongToken = reply(pingPacket(ADDRESS, GATEWAY, 0, new Uint8Array(16)))
+  for (const bytes of [sent[0], foreign, shorter, wrongToken, changed(15), changed(19), changed(24), changed(30)])
+    expect(hand(proof, 1_000, bytes)).toBe(false)
+  expect(proof.state(1_000)).toBe("unproved")
+})

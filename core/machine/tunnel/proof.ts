@@ -1,0 +1,110 @@
+/**
+ * Proof that the tunnel works: the client sends ICMP echo requests to the gateway's tunnel address and believes nothing but
+ * the answers. A session that is up with a gateway that does not forward is not "connected".
+ *
+ * Only the gateway can send from its own tunnel address (it drops spoofed sources), and each request carries a random token,
+ * so an answer cannot be another program's ping or one from an earlier session.
+ */
+
+import { assert } from "../../assert.ts"
+import {
+  ECHO_OVERHEAD_BYTES,
+  echoDataAt,
+  echoIdentifier,
+  echoSequence,
+  ipv4Destination,
+  ipv4Source,
+  isEchoReply,
+  isIpv4Packet,
+  writeEchoRequest
+} from "./ipv4.ts"
+
+const MS_NS = 1_000_000
+/** How often the tunnel is proved while it works. */
+export const PROOF_INTERVAL_NS = 2_000 * MS_NS
+/** How often it is tried while there is no fresh proof. */
+export const PROOF_RETRY_NS = 500 * MS_NS
+/** Age of the last proof from which on the tunnel counts as degraded: one interval and three retries. */
+export const PROOF_STALE_NS = PROOF_INTERVAL_NS + 3 * PROOF_RETRY_NS
+
+/** Bytes of the random token. */
+export const PROOF_TOKEN_BYTES = 16
+/** Requests whose sending time is remembered: answers to older ones still prove, but give no round-trip time. */
+const REMEMBERED = 16
+
+export type ProofState = "unproved" | "proved" | "stale"
+
+export interface ProofOptions {
+  /** Own tunnel address. */
+  readonly address: number
+  /** The gateway's tunnel address. */
+  readonly gateway: number
+  /** PROOF_TOKEN_BYTES unpredictable bytes. */
+  readonly token: Uint8Array
+  /** Sends an IP packet through the tunnel. */
+  readonly send: (nowNs: number, bytes: Uint8Array, at: number, length: number) => void
+}
+
+export class TunnelProof {
+  /** When the tunnel was last proved; -Infinity = never. */
+  lastProvedNs = Number.NEGATIVE_INFINITY
+  /** Round-trip time of the last proof, through the tunnel. */
+  rttNs = 0
+  sent = 0
+  answered = 0
+  private readonly options: ProofOptions
+  private readonly identifier: number
+  private readonly packet = new Uint8Array(ECHO_OVERHEAD_BYTES + PROOF_TOKEN_BYTES)
+  private readonly sentNs = new Float64Array(REMEMBERED)
+  private nextNs: number
+
+  /** The first request is due at `nowNs`. */
+  constructor(nowNs: number, options: ProofOptions) {
+    assert(options.token.length === PROOF_TOKEN_BYTES, "a proof token has 16 bytes")
+    this.options = options
+    this.identifier = (options.token[0] << 8) | options.token[1]
+    this.nextNs = nowNs
+  }
+
+  state(nowNs: number): ProofState {
+    if (this.lastProvedNs === Number.NEGATIVE_INFINITY) return "unproved"
+    return nowNs - this.lastProvedNs < PROOF_STALE_NS ? "proved" : "stale"
+  }
+
+  pollTimeout(): number {
+    return this.nextNs
+  }
+
+  /** Sends a request if one is due. */
+  handleTimeout(nowNs: number): void {
+    if (nowNs < this.nextNs) return
+    const sequence = this.sent & 0xffff
+    this.packet.set(this.options.token, ECHO_OVERHEAD_BYTES)
+    const { address, gateway } = this.options
+    const length = writeEchoRequest(this.packet, 0, address, gateway, this.identifier, sequence, PROOF_TOKEN_BYTES)
+    this.sentNs[this.sent % REMEMBERED] = nowNs
+    this.sent++
+    this.nextNs = nowNs + PROOF_RETRY_NS
+    this.options.send(nowNs, this.packet, 0, length)
+  }
+
+  /** Whether the packet was an answer to one of our requests; then it is not for the host. */
+  handlePacket(nowNs: number, bytes: Uint8Array, at: number, length: number): boolean {
+    if (length !== this.packet.length || bytes[at] !== 0x45 || ipv4Source(bytes, at) !== this.options.gateway)
+      return false
+    if (ipv4Destination(bytes, at) !== this.options.address || !isIpv4Packet(bytes, at, length)) return false
+    if (!isEchoReply(bytes, at, length) || echoIdentifier(bytes, at) !== this.identifier) return false
+    const data = echoDataAt(bytes, at)
+    for (let i = 0; i < PROOF_TOKEN_BYTES; i++) if (bytes[data + i] !== this.options.token[i]) return false
+    this.prove(nowNs, echoSequence(bytes, at))
+    return true
+  }
+
+  private prove(nowNs: number, sequence: number): void {
+    const age = (this.sent - 1 - sequence) & 0xffff
+    if (age < REMEMBERED && age < this.sent) this.rttNs = nowNs - this.sentNs[(this.sent - 1 - age) % REMEMBERED]
+    this.answered++
+    this.lastProvedNs = nowNs
+    this.nextNs = nowNs + PROOF_INTERVAL_NS
+  }
+}

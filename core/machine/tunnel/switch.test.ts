@@ -1,0 +1,203 @@
+import fc from "fast-check"
+import { expect, test } from "vitest"
+import { echoSequence, ipv4Destination, ipv4Source, isEchoReply, isIpv4Packet, LIMITED_BROADCAST } from "./ipv4.ts"
+import { ipv4Packet, pingPacket } from "./packet.fixture.ts"
+import { parsePrefix } from "./prefix.ts"
+import { FATE, FATE_NAMES, TunnelSwitch } from "./switch.ts"
+
+const prefix = parsePrefix("10.77.0.0/24") ?? { network: 0, length: 0 }
+const host = (n: number): number => prefix.network + n
+const GATEWAY = host(1)
+const payload = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8, 9])
+
+const makeSwitch = (change: { broadcastCopiesPerSecond?: number; refuse?: boolean } = {}) => {
+  const out: Array<{ session: number; packet: Uint8Array }> = []
+  const fabric = new TunnelSwitch({
+    prefix,
+    sessionsMax: 32,
+    mtuBytes: 1170,
+    broadcastCopiesPerSecond: change.broadcastCopiesPerSecond ?? 100,
+    send: (_nowNs, session, bytes, at, length) => {
+      if (change.refuse) return 1
+      out.push({ session, packet: bytes.slice(at, at + length) })
+      return 0
+    }
+  })
+  return { fabric, out }
+}
+
+const give = (fabric: TunnelSwitch, session: number, packet: Uint8Array, nowNs = 0): string => {
+  const slot = new Uint8Array(packet.length + 30).fill(0xee)
+  slot.set(packet, 14)
+  return FATE_NAMES[fabric.handlePacket(nowNs, session, slot, 14, packet.length)]
+}
+
+test("a packet between two members of a tenant arrives unchanged", () => {
+  const { fabric, out } = makeSwitch()
+  fabric.join(3, host(10), "red")
+  fabric.join(4, host(11), "red")
+  const packet = ipv4Packet(host(10), host(11), payload)
+  expect(give(fabric, 3, packet)).toBe("delivered")
+  expect(out).toEqual([{ session: 4, packet }])
+  expect([fabric.forwardedPackets, fabric.forwardedBytes, fabric.size]).toEqual([1, packet.length, 2])
+})
+
+test("a packet whose source is not the sender's own address is dropped", () => {
+  const { fabric, out } = makeSwitch()
+  fabric.join(3, host(10), "red")
+  fabric.join(4, host(11), "red")
+  for (const source of [host(11), host(12), GATEWAY, 0, LIMITED_BROADCAST])
+    expect(give(fabric, 3, ipv4Packet(source, host(11), payload))).toBe("spoofedSource")
+  expect(out).toEqual([])
+  expect(fabric.fates[FATE.spoofedSource]).toBe(5)
+})
+
+test("the gateway answers a ping to its own address, with the data unchanged", () => {
+  const { fabric, out } = makeSwitch()
+  fabric.join(3, host(10), "red")
+  expect(give(fabric, 3, pingPacket(host(10), GATEWAY, 42, payload))).toBe("delivered")
+  const { session, packet } = out[0]
+  expect(session).toBe(3)
+  expect(isIpv4Packet(packet, 0, packet.length) && isEchoReply(packet, 0, packet.length)).toBe(true)
+  expect([ipv4Source(packet, 0), ipv4Destination(packet, 0)]).toEqual([GATEWAY, host(10)])
+  expect([echoSequence(packet, 0), packet.slice(28)]).toEqual([42, payload])
+  expect(give(fabric, 3, ipv4Packet(host(10), GATEWAY, payload))).toBe("notForGateway")
+})
+
+test("an unknown destination and another tenant's member are answered alike, so that nobody learns of other tenants", () => {
+  const { fabric, out } = makeSwitch()
+  fabric.join(3, host(10), "red")
+  fabric.join(4, host(11), "blue")
+  expect(give(fabric, 3, ipv4Packet(host(10), host(11), payload))).toBe("otherTenant")
+  expect(give(fabric, 3, ipv4Packet(host(10), host(12), payload))).toBe("unknownDestination")
+  expect(out.map((each) => each.session)).toEqual([3, 3])
+  for (const { packet } of out) {
+    expect(isIpv4Packet(packet, 0, packet.length)).toBe(true)
+    expect([ipv4Source(packet, 0), ipv4Destination(packet, 0), packet[20], packet[21]]).toEqual([
+      GATEWAY,
+      host(10),
+      3,
+      1
+    ])
+    expect(ipv4Source(packet, 28)).toBe(host(10))
+  }
+})
+
+test("host-unreachable answers are limited and never answer an ICMP error", () => {
+  const { fabric, out } = makeSwitch()
+  fabric.join(3, host(10), "red")
+  for (let i = 0; i < 500; i++) give(fabric, 3, ipv4Packet(host(10), host(12), payload))
+  expect(out).toHaveLength(100)
+  give(fabric, 3, ipv4Packet(host(10), host(12), payload), 10_000_000)
+  expect(out).toHaveLength(101)
+  give(fabric, 3, ipv4Packet(host(10), host(12), new Uint8Array([3, 1, 0, 0, 0, 0, 0, 0]), 1), 1e9)
+  expect(out).toHaveLength(101)
+})
+
+test("broadcast and multicast reach every other member of the tenant and nobody else", () => {
+  const { fabric, out } = makeSwitch()
+  for (const session of [3, 4, 5]) fabric.join(session, host(10 + session), "red")
+  fabric.join(6, host(20), "blue")
+  for (const destination of [host(255), LIMITED_BROADCAST, 0xe00000fb]) {
+    out.length = 0
+    expect(give(fabric, 3, ipv4Packet(host(13), destination, payload))).toBe("delivered")
+    expect(out.map((each) => each.session)).toEqual([4, 5])
+  }
+})
+
+test("a tenant that broadcasts above its allowance is silenced until the allowance has filled again; others are not", () => {
+  const { fabric, out } = makeSwitch({ broadcastCopiesPerSecond: 4 })
+  for (const session of [3, 4, 5]) fabric.join(session, host(10 + session), "red")
+  for (const session of [6, 7]) fabric.join(session, host(10 + session), "blue")
+  const shout = (session: number, nowNs: number): string =>
+    give(fabric, session, ipv4Packet(host(10 + session), LIMITED_BROADCAST, payload), nowNs)
+  expect([shout(3, 0), shout(4, 0), shout(5, 0)]).toEqual(["delivered", "delivered", "broadcastLimited"])
+  expect(shout(6, 0)).toBe("delivered")
+  expect([shout(5, 499_999_999), shout(5, 500_000_000), shout(5, 500_000_000)]).toEqual([
+    "broadcastLimited",
+    "delivered",
+    "broadcastLimited"
+  ])
+  expect(out).toHaveLength(7)
+})
+
+test("what is not one sound IPv4 packet, or too long, or to the outside, is dropped with its reason", () => {
+  const { fabric, out } = makeSwitch()
+  fabric.join(3, host(10), "red")
+  fabric.join(4, host(11), "red")
+  const packet = ipv4Packet(host(10), host(11), payload)
+  const changed = (at: number, value: number): Uint8Array => {
+    const copy = packet.slice()
+    copy[at] = value
+    return copy
+  }
+  expect(give(fabric, 3, new Uint8Array(0))).toBe("malformed")
+  expect(give(fabric, 3, packet.subarray(0, 19))).toBe("malformed")
+  expect(give(fabric, 3, packet.subarray(0, packet.length - 1))).toBe("malformed")
+  expect(give(fabric, 3, changed(0, 0x65))).toBe("malformed")
+  expect(give(fabric, 3, changed(0, 0x44))).toBe("malformed")
+  expect(give(fabric, 3, changed(0, 0x4f))).toBe("malformed")
+  expect(give(fabric, 3, changed(8, 63))).toBe("malformed")
+  expect(give(fabric, 3, ipv4Packet(host(10), host(11), new Uint8Array(1151)))).toBe("tooLong")
+  expect(give(fabric, 3, ipv4Packet(host(10), 0x08080808, payload))).toBe("outsidePrefix")
+  expect(give(fabric, 9, packet)).toBe("notMember")
+  expect(out).toEqual([])
+  expect(give(fabric, 3, ipv4Packet(host(10), host(11), new Uint8Array(1150)))).toBe("delivered")
+})
+
+test("a device that connects anew has its address at the new session, and the end of the old one changes nothing", () => {
+  const { fabric, out } = makeSwitch()
+  fabric.join(3, host(10), "red")
+  fabric.join(4, host(11), "red")
+  fabric.join(5, host(10), "red")
+  fabric.leave(3)
+  expect(give(fabric, 4, ipv4Packet(host(11), host(10), payload))).toBe("delivered")
+  expect(out[0].session).toBe(5)
+  fabric.leave(5)
+  expect(give(fabric, 4, ipv4Packet(host(11), host(10), payload))).toBe("unknownDestination")
+  expect(give(fabric, 5, ipv4Packet(host(10), host(11), payload))).toBe("notMember")
+})
+
+test("a packet that the destination's session does not take is counted", () => {
+  const { fabric } = makeSwitch({ refuse: true })
+  fabric.join(3, host(10), "red")
+  fabric.join(4, host(11), "red")
+  expect(give(fabric, 3, ipv4Packet(host(10), host(11), payload))).toBe("notSent")
+  expect(give(fabric, 3, pingPacket(host(10), GATEWAY, 1, payload))).toBe("notSent")
+})
+
+test("whatever members send, no byte of it reaches another tenant and none goes out under a foreign source", () => {
+  const member = fc.nat(9)
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(member, fc.integer({ min: 0, max: 255 }), fc.integer({ min: 0, max: 255 }), fc.boolean()), {
+        maxLength: 60
+      }),
+      (packets) => {
+        const { fabric, out } = makeSwitch()
+        for (let i = 0; i < 10; i++) fabric.join(i, host(10 + i), i < 5 ? "red" : "blue")
+        for (const [session, source, destination, honest] of packets) {
+          out.length = 0
+          const from = honest ? host(10 + session) : host(source)
+          give(fabric, session, ipv4Packet(from, host(destination), payload))
+          for (const sent of out) {
+            expect(sent.session < 5).toBe(session < 5)
+            expect(from).toBe(host(10 + session))
+            expect([from, GATEWAY]).toContain(ipv4Source(sent.packet, 0))
+          }
+        }
+      }
+    ),
+    { numRuns: 200 }
+  )
+})
+
+test("random bytes never make the switch throw", () => {
+  const { fabric } = makeSwitch()
+  for (let i = 0; i < 4; i++) fabric.join(i, host(10 + i), "red")
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(31), (bytes, session) => {
+      expect(fabric.handlePacket(0, session, bytes, 0, bytes.length)).toBeGreaterThan(0)
+    })
+  )
+})

@@ -1,0 +1,94 @@
+/**
+ * The shell round a session machine: what a socket brings goes in, what the machine wants sent goes out, one timer is armed.
+ *
+ * Everything on the packet path is a plain call on preallocated slots. Control fibers reach the machine through `act` only, so
+ * that what they cause is flushed and the timer is right afterwards. Events are handed over after each datagram, before the
+ * machine can use a session number again.
+ */
+
+import { Outbox } from "../wire/batch.ts"
+import type { ServerEndpoint, SessionEvent } from "../machine/session/session.ts"
+import type { Clock, Timer } from "./clock.ts"
+import type { UdpSocket } from "./udp.ts"
+
+/** What the shell drives: a server endpoint, a client endpoint, a prober. */
+export type Driven = Pick<ServerEndpoint, "handleDatagram" | "handleTimeout" | "pollTimeout" | "pollEvent">
+
+/** A machine without datagrams of its own that shares the timer: leases, proofs. */
+export interface Companion {
+  handleTimeout(nowNs: number): void
+  /** `Infinity` = never. */
+  pollTimeout(): number
+}
+
+export class SessionShell {
+  /** Time of the call in progress, for handlers that a machine calls without one. */
+  nowNs: number
+  /** Where the machine writes what is to be sent. */
+  readonly outbox: Outbox
+  private readonly clock: Clock["Service"]
+  private readonly timer: Timer
+  private machine: Driven | undefined
+  private companion: Companion | undefined
+  private onEvent: (event: SessionEvent) => void = () => {}
+
+  /** Becomes the one receiver of the socket. */
+  constructor(socket: UdpSocket, clock: Clock["Service"]) {
+    this.clock = clock
+    this.nowNs = clock.nowNs()
+    this.outbox = new Outbox(socket.tx, (count) => socket.send(count))
+    this.timer = clock.timer((nowNs) => this.handleTimeout(nowNs))
+    socket.onBatch((nowNs, count) => {
+      this.nowNs = nowNs
+      for (let i = 0; i < count && this.machine !== undefined; i++) {
+        this.machine.handleDatagram(nowNs, socket.rx, i)
+        this.drain()
+      }
+      this.settle()
+    })
+  }
+
+  /** Drives `machine` from now on, instead of what it drove before. `onEvent` must not block. */
+  drive(machine: Driven, onEvent: (event: SessionEvent) => void, companion?: Companion): void {
+    this.machine = machine
+    this.onEvent = onEvent
+    this.companion = companion
+    this.nowNs = this.clock.nowNs()
+    this.settle()
+  }
+
+  /** Drives nothing: datagrams are thrown away. */
+  rest(): void {
+    this.machine = undefined
+    this.companion = undefined
+    this.timer.cancel()
+  }
+
+  /** Runs work that calls the machine, then sends what it wrote, hands over its events and arms the timer. */
+  act<A>(work: (nowNs: number) => A): A {
+    this.nowNs = this.clock.nowNs()
+    const result = work(this.nowNs)
+    this.settle()
+    return result
+  }
+
+  private handleTimeout(nowNs: number): void {
+    this.nowNs = nowNs
+    if (this.machine !== undefined && this.machine.pollTimeout() <= nowNs) this.machine.handleTimeout(nowNs)
+    if (this.companion !== undefined && this.companion.pollTimeout() <= nowNs) this.companion.handleTimeout(nowNs)
+    this.settle()
+  }
+
+  private settle(): void {
+    this.drain()
+    this.outbox.flush()
+    const machineNs = this.machine?.pollTimeout() ?? Number.POSITIVE_INFINITY
+    const companionNs = this.companion?.pollTimeout() ?? Number.POSITIVE_INFINITY
+    this.timer.arm(Math.min(machineNs, companionNs))
+  }
+
+  private drain(): void {
+    for (let event = this.machine?.pollEvent(); event !== undefined; event = this.machine?.pollEvent())
+      this.onEvent(event)
+  }
+}

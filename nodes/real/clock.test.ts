@@ -1,0 +1,42 @@
+import { clockContract } from "@horizon/core/port/clock.contract.ts"
+import { Clock } from "@horizon/core/port/clock.ts"
+import { Effect } from "effect"
+import { expect, test } from "vitest"
+import { layerClock } from "./clock.ts"
+
+const run = <A, E>(effect: Effect.Effect<A, E, import("effect").Scope.Scope>): Promise<A> => Effect.runPromise(Effect.scoped(effect))
+
+clockContract({ name: "node", open: () => ({ run, layer: layerClock }) })
+
+test("sixty deadlines a second are met to well under a millisecond at the median, and never early", async () => {
+  const late: Array<number> = []
+  await run(
+    Effect.gen(function* () {
+      const clock = yield* Clock
+      const stepNs = Math.round(1e9 / 60)
+      let deadlineNs = clock.nowNs() + stepNs
+      const timer = clock.timer((nowNs) => {
+        late.push(nowNs - deadlineNs)
+        deadlineNs += stepNs
+        if (late.length < 20) timer.arm(deadlineNs)
+      })
+      timer.arm(deadlineNs)
+      while (late.length < 20) yield* Effect.sleep(20)
+    }).pipe(Effect.provide(layerClock))
+  )
+  late.sort((a, b) => a - b)
+  expect(late[0]).toBeGreaterThanOrEqual(0)
+  expect(late[10]).toBeLessThan(1_000_000)
+})
+
+test("timers of a clock whose scope has closed never fire", async () => {
+  let fired = 0
+  await run(
+    Effect.gen(function* () {
+      const clock = yield* Clock
+      clock.timer(() => fired++).arm(clock.nowNs() + 5_000_000)
+    }).pipe(Effect.provide(layerClock))
+  )
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  expect(fired).toBe(0)
+})

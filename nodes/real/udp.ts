@@ -1,0 +1,328 @@
+/**
+ * Port Udp on `node:dgram`.
+ *
+ * Node hands over one datagram a call. They are copied into the slots as they come and given to the receiver once for each turn
+ * of the event loop (`setImmediate` runs right behind the poll phase), or earlier when the slots are full. Sent datagrams go
+ * through a ring of bytes of our own, because Node keeps pointing at the caller's bytes when the system cannot take a
+ * datagram at once. ECN bits cannot be read or set through Node: the column is 0 on receive and ignored on send.
+ */
+
+import { createSocket, type RemoteInfo, type Socket } from "node:dgram"
+import { readFileSync } from "node:fs"
+import { type Endpoint, formatAddress, formatEndpoint, formatV4, isV4, parseAddress } from "@horizon/core/wire/address.ts"
+import { BATCH_SLOTS, DatagramBatch, SLOT_BYTES } from "@horizon/core/wire/batch.ts"
+import { Clock } from "@horizon/core/port/clock.ts"
+import { Udp, type UdpBind, UdpError, type UdpSocket, type UdpStats } from "@horizon/core/port/udp.ts"
+import { Effect, Layer } from "effect"
+
+/** Receive and send buffer asked of the system; it grants at most net.core.rmem_max and wmem_max. */
+const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
+/** Datagrams that may wait inside Node for a system that cannot send; more are dropped and counted. */
+const QUEUE_DATAGRAMS = 256
+/** Peers whose address text is remembered in each direction. */
+const ADDRESSES_MAX = 4096
+
+/** UDP sockets of the host. */
+export const layerUdp: Layer.Layer<Udp, never, Clock> = Layer.effect(
+  Udp,
+  Effect.map(Clock, (clock) => ({
+    bind: (options) =>
+      Effect.acquireRelease(open(options, clock.nowNs), (socket) => socket.close).pipe(
+        Effect.map((socket): UdpSocket => socket)
+      )
+  }))
+)
+
+/** Binds: IPv4 and IPv6 on one socket if no address is given, IPv4 alone on a host without IPv6. */
+const open = (options: UdpBind, nowNs: () => number): Effect.Effect<NodeUdpSocket, UdpError> => {
+  const { address } = options
+  if (address === undefined) {
+    return bind("udp6", "::", options, nowNs).pipe(
+      Effect.catchIf(
+        (error) => error.reason === "unsupported" || error.reason === "address-not-available",
+        () => bind("udp4", "0.0.0.0", options, nowNs)
+      )
+    )
+  }
+  const words = new Uint32Array(4)
+  if (!parseAddress(address, words, 0)) {
+    return Effect.fail(
+      new UdpError({
+        reason: "address-not-available",
+        message: `cannot bind UDP to ${JSON.stringify(address)}: it is not an IPv4 or IPv6 address; give the address of an interface of this host`
+      })
+    )
+  }
+  return isV4(words, 0) ? bind("udp4", formatV4(words[3]), options, nowNs) : bind("udp6", address, options, nowNs)
+}
+
+const bind = (
+  family: "udp4" | "udp6",
+  address: string,
+  options: UdpBind,
+  nowNs: () => number
+): Effect.Effect<NodeUdpSocket, UdpError> =>
+  Effect.callback<NodeUdpSocket, UdpError>((resume) => {
+    // The lookup answers at once: addresses are always numeric here, and Node's own would wait a turn for each datagram.
+    const socket = createSocket({
+      type: family,
+      ipv6Only: false,
+      lookup: (host, _, done) => done(null, host, family === "udp4" ? 4 : 6)
+    })
+    const failed = (error: NodeJS.ErrnoException): void => {
+      socket.close()
+      resume(Effect.fail(bindError(error, { address, port: options.port })))
+    }
+    socket.once("error", failed)
+    socket.bind({ address, port: options.port, exclusive: true }, () => {
+      socket.off("error", failed)
+      if (options.broadcast === true) socket.setBroadcast(true)
+      resume(Effect.succeed(new NodeUdpSocket(socket, family, options.slots ?? BATCH_SLOTS, nowNs)))
+    })
+  })
+
+const bindError = (error: NodeJS.ErrnoException, local: Endpoint): UdpError => {
+  const where = `UDP ${formatEndpoint(local)}`
+  switch (error.code) {
+    case "EADDRINUSE":
+      return new UdpError({
+        reason: "address-in-use",
+        message: `${where} is already in use; choose another port, or stop the process that holds it (ss -ulpn shows which)`
+      })
+    case "EADDRNOTAVAIL":
+      return new UdpError({
+        reason: "address-not-available",
+        message: `${where} is not an address of this host; ip addr shows those that are`
+      })
+    case "EACCES":
+    case "EPERM":
+      return new UdpError({
+        reason: "permission-denied",
+        message: `${where} may not be bound by this user; choose a port above 1023 or grant CAP_NET_BIND_SERVICE`
+      })
+    case "EAFNOSUPPORT":
+    case "EPROTONOSUPPORT":
+      return new UdpError({ reason: "unsupported", message: `${where}: this host does not support the address family` })
+    default:
+      return new UdpError({ reason: "unknown", message: `${where} could not be bound: ${error.message}` })
+  }
+}
+
+class NodeUdpSocket implements UdpSocket {
+  readonly local: Endpoint
+  readonly rx: DatagramBatch
+  readonly tx: DatagramBatch
+  private readonly socket: Socket
+  private readonly nowNs: () => number
+  private readonly procTable: string
+  private readonly procKey: string
+  private readonly toText: AddressTexts
+  private readonly toWords = new AddressWords()
+  private readonly ring = Buffer.allocUnsafeSlow(QUEUE_DATAGRAMS * SLOT_BYTES)
+  private ringAt = 0
+  private handler: ((nowNs: number, count: number) => void) | undefined
+  private received = 0
+  private flushPending = false
+  private closed = false
+  private packetsIn = 0
+  private bytesIn = 0
+  private packetsOut = 0
+  private bytesOut = 0
+  private dropsIn = 0
+  private dropsOut = 0
+
+  constructor(socket: Socket, family: "udp4" | "udp6", slots: number, nowNs: () => number) {
+    const bound = socket.address()
+    // A socket on every address is named by the IPv4 form, which peers on both families understand.
+    this.local = { address: bound.address === "::" ? "0.0.0.0" : bound.address, port: bound.port }
+    this.rx = new DatagramBatch(slots)
+    this.tx = new DatagramBatch(slots)
+    this.socket = socket
+    this.procTable = family === "udp6" ? "/proc/self/net/udp6" : "/proc/self/net/udp"
+    this.procKey = procKey(bound.address, bound.port)
+    this.nowNs = nowNs
+    this.toText = new AddressTexts(family === "udp6")
+    growBuffers(socket)
+    socket.on("message", this.onMessage)
+    // Asynchronous errors are those of single datagrams (no route, message too long).
+    socket.on("error", () => {
+      this.dropsOut++
+    })
+  }
+
+  onBatch(handler: (nowNs: number, count: number) => void): void {
+    this.handler = handler
+  }
+
+  send(count: number): void {
+    const { tx } = this
+    for (let i = 0; i < count; i++) this.sendOne(tx, i)
+  }
+
+  stats(): UdpStats {
+    return {
+      packetsIn: this.packetsIn,
+      bytesIn: this.bytesIn,
+      packetsOut: this.packetsOut,
+      bytesOut: this.bytesOut,
+      dropsIn: this.dropsIn + (this.closed ? 0 : kernelDrops(this.procTable, this.procKey)),
+      dropsOut: this.dropsOut
+    }
+  }
+
+  readonly close: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    this.closed = true
+    this.handler = undefined
+    this.socket.close(() => resume(Effect.void))
+  })
+
+  private sendOne(tx: DatagramBatch, index: number): void {
+    const length = tx.length[index]
+    const port = tx.port[index]
+    if (this.closed || port === 0 || length > SLOT_BYTES || this.socket.getSendQueueCount() >= QUEUE_DATAGRAMS - 1) {
+      this.dropsOut++
+      return
+    }
+    const at = this.ringAt * SLOT_BYTES
+    this.ringAt = (this.ringAt + 1) % QUEUE_DATAGRAMS
+    const from = tx.offset(index)
+    this.ring.set(tx.slab.subarray(from, from + length), at)
+    try {
+      this.socket.send(this.ring, at, length, port, this.toText.get(tx.address, index * 4), this.onSent)
+    } catch {
+      this.dropsOut++
+    }
+  }
+
+  private readonly onSent = (error: Error | null, bytes: number): void => {
+    if (error === null) {
+      this.packetsOut++
+      this.bytesOut += bytes
+    } else this.dropsOut++
+  }
+
+  private readonly onMessage = (message: Buffer, from: RemoteInfo): void => {
+    const { rx } = this
+    if (this.handler === undefined || message.length > rx.slotBytes) {
+      this.dropsIn++
+      return
+    }
+    const index = this.received
+    if (!this.toWords.put(from.address, rx.address, index * 4)) {
+      this.dropsIn++
+      return
+    }
+    rx.slab.set(message, rx.offset(index))
+    rx.length[index] = message.length
+    rx.port[index] = from.port
+    this.received++
+    this.packetsIn++
+    this.bytesIn += message.length
+    if (this.received === rx.capacity) this.deliver()
+    else if (!this.flushPending) {
+      this.flushPending = true
+      setImmediate(this.flush)
+    }
+  }
+
+  private readonly flush = (): void => {
+    this.flushPending = false
+    this.deliver()
+  }
+
+  private deliver(): void {
+    const count = this.received
+    this.received = 0
+    if (count > 0) this.handler?.(this.nowNs(), count)
+  }
+}
+
+/** Address text to words, with the last few thousand peers remembered: parsing costs more than the rest of a datagram. */
+class AddressWords {
+  private readonly known = new Map<string, Uint32Array>()
+
+  put(text: string, words: Uint32Array, at: number): boolean {
+    let known = this.known.get(text)
+    if (known === undefined) {
+      known = new Uint32Array(4)
+      const scope = text.indexOf("%")
+      if (!parseAddress(scope < 0 ? text : text.slice(0, scope), known, 0)) return false
+      if (this.known.size >= ADDRESSES_MAX) this.known.clear()
+      this.known.set(text, known)
+    }
+    words[at] = known[0]
+    words[at + 1] = known[1]
+    words[at + 2] = known[2]
+    words[at + 3] = known[3]
+    return true
+  }
+}
+
+/** Words to address text in a table indexed by a hash, so that a known peer costs one comparison and no allocation. */
+class AddressTexts {
+  private readonly words = new Uint32Array(ADDRESSES_MAX * 4)
+  private readonly texts = new Array<string | undefined>(ADDRESSES_MAX).fill(undefined)
+  private readonly mapped: boolean
+
+  /** `mapped`: IPv4 is written in its IPv6 form, for a socket of both families. */
+  constructor(mapped: boolean) {
+    this.mapped = mapped
+  }
+
+  get(source: Uint32Array, at: number): string {
+    const { words } = this
+    const a = source[at]
+    const b = source[at + 1]
+    const c = source[at + 2]
+    const d = source[at + 3]
+    const slot = (Math.imul(a ^ Math.imul(b, 31) ^ Math.imul(c, 961) ^ d, 0x9e3779b1) >>> 20) % ADDRESSES_MAX
+    const entry = slot * 4
+    const known = this.texts[slot]
+    if (known !== undefined && words[entry] === a && words[entry + 1] === b && words[entry + 2] === c && words[entry + 3] === d)
+      return known
+    const text = formatAddress(source, at)
+    const full = this.mapped && isV4(source, at) ? `::ffff:${text}` : text
+    words[entry] = a
+    words[entry + 1] = b
+    words[entry + 2] = c
+    words[entry + 3] = d
+    this.texts[slot] = full
+    return full
+  }
+}
+
+/** Asks for large buffers and takes what the system grants: bursts are lost in small ones. */
+const growBuffers = (socket: Socket): void => {
+  for (const grow of [() => socket.setRecvBufferSize(SOCKET_BUFFER_BYTES), () => socket.setSendBufferSize(SOCKET_BUFFER_BYTES)]) {
+    try {
+      grow()
+    } catch {
+      // Some systems refuse instead of granting less; their default stays.
+    }
+  }
+}
+
+/** How /proc/self/net/udp{,6} names a local endpoint: host-order 32-bit words of the address in hex, then the port. */
+const procKey = (address: string, port: number): string => {
+  const words = new Uint32Array(4)
+  parseAddress(address, words, 0)
+  const swapped = (isV4(words, 0) ? [words[3]] : [...words]).map(
+    (word) => ((word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0
+  )
+  return `${swapped.map((word) => hexOf(word, 8)).join("")}:${hexOf(port, 4)}`
+}
+
+const hexOf = (value: number, digits: number): string => value.toString(16).toUpperCase().padStart(digits, "0")
+
+/** Datagrams that the kernel dropped because the receive buffer was full, as Linux counts them; 0 on other systems. */
+const kernelDrops = (table: string, key: string): number => {
+  try {
+    for (const line of readFileSync(table, "utf8").split("\n")) {
+      const columns = line.trim().split(/\s+/)
+      if (columns[1] === key) return Number(columns.at(-1)) || 0
+    }
+  } catch {
+    // No such table on this system.
+  }
+  return 0
+}

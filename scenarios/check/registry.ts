@@ -1,0 +1,40 @@
+/** All checks by name: scenarios refer to them as data. */
+
+import type { Check } from "./check.ts"
+import {
+  cheatersFlagged,
+  honestNeverFlagged,
+  noNodeFailed,
+  oneHolderPerAddress,
+  statusTruthful,
+  watchedInvariants
+} from "./safety.ts"
+import {
+  allPairs,
+  brokerLinkRecovers,
+  clientSays,
+  clientsAre,
+  latencyAtMost,
+  noThunderingHerd,
+  occurs,
+  opsRecovered,
+  opsSucceed
+} from "./service.ts"
+
+export const CHECKS: Readonly<Record<string, Check>> = {
+  "one-holder-per-address": oneHolderPerAddress,
+  "watched-invariants": watchedInvariants,
+  "honest-never-flagged": honestNeverFlagged,
+  "cheaters-flagged": cheatersFlagged,
+  "no-node-failed": noNodeFailed,
+  "status-truthful": statusTruthful,
+  "ops-succeed": opsSucceed,
+  "ops-recovered": opsRecovered,
+  "all-pairs": allPairs,
+  "clients-are": clientsAre,
+  "client-says": clientSays,
+  "broker-link-recovers": brokerLinkRecovers,
+  "no-thundering-herd": noThunderingHerd,
+  occurs,
+  "latency-at-most": latencyAtMost
+}

@@ -1,0 +1,246 @@
+/** Checks of what users get: operations that succeed, recovery in bounded time, load that stays bounded. */
+
+import type { TraceEvent } from "@horizon/core/lab/trace.ts"
+import type { Check, CheckInput } from "./check.ts"
+import { eventsOf } from "./check.ts"
+
+type OpDone = Extract<TraceEvent, { readonly kind: "op.done" }>
+
+/** Operations `op` that were due in a window, from given actors. */
+const ops = (input: CheckInput, params: Readonly<Record<string, any>>): ReadonlyArray<OpDone> => {
+  const fromNs = (params.fromMs ?? 0) * 1e6
+  const toNs = (params.toMs ?? Number.POSITIVE_INFINITY) * 1e6
+  return eventsOf(input, "op.done").filter(
+    ({ fields }) =>
+      fields.op === params.op &&
+      fields.intendedNs >= fromNs &&
+      fields.intendedNs < toNs &&
+      (params.actors === undefined || params.actors.includes(fields.actor))
+  )
+}
+
+/** At most `lostPpmMax` of the operations `op` due between `fromMs` and `toMs` fail. */
+export const opsSucceed: Check = {
+  verdict: "safety",
+  run: (input, params) => {
+    const done = ops(input, params)
+    const failed = done.filter((event) => event.fields.outcome !== "ok")
+    const allowedPpm = params.lostPpmMax ?? 0
+    const tooMany = failed.length * 1e6 > allowedPpm * done.length
+    return {
+      sentence: `of ${params.op} ${params.because ?? ""} at most ${allowedPpm / 10_000} % fail`.replace("  ", " "),
+      checked: done.length,
+      violations: tooMany
+        ? [
+            {
+              sentence: `${failed.length} of ${done.length} ${params.op} failed (${summary(failed)})`,
+              events: failed.slice(0, 20).map((event) => event.id)
+            }
+          ]
+        : []
+    }
+  }
+}
+
+/** Every ordered pair of `actors` exchanged at least one successful `op` (field `to` names the peer's host). */
+export const allPairs: Check = {
+  verdict: "liveness",
+  run: (input, params) => {
+    const hosts = new Map(input.scenario.actors.map((actor) => [actor.name, actor.host]))
+    const seen = new Set(
+      ops(input, { ...params, actors: undefined })
+        .filter((event) => event.fields.outcome === "ok")
+        .map((event) => `${hosts.get(event.fields.actor)}>${event.fields.to}`)
+    )
+    const names: ReadonlyArray<string> = params.hosts
+    const missing = names.flatMap((a) => names.filter((b) => a !== b && !seen.has(`${a}>${b}`)).map((b) => `${a}>${b}`))
+    return {
+      sentence: `all ${names.length * (names.length - 1)} pairs of members talk to each other`,
+      checked: seen.size,
+      violations:
+        missing.length === 0 ? [] : [{ sentence: `no answer on ${missing.slice(0, 8).join(", ")}`, events: [] }]
+    }
+  }
+}
+
+/** Goal: after the faults have stopped, the last `lastN` operations of each actor succeed. */
+export const opsRecovered: Check = {
+  verdict: "liveness",
+  run: (input, params) => {
+    const fromNs = input.livenessNs ?? input.nowNs
+    const lastN: number = params.lastN ?? 5
+    const byActor = new Map<string, Array<OpDone>>()
+    for (const actor of input.scenario.actors) {
+      if (actor.kind === params.actorKind && (params.actors === undefined || params.actors.includes(actor.name))) {
+        byActor.set(actor.name, [])
+      }
+    }
+    for (const event of eventsOf(input, "op.done")) {
+      if (event.fields.op === params.op && event.fields.intendedNs >= fromNs)
+        byActor.get(event.fields.actor)?.push(event)
+    }
+    const behind = [...byActor].filter(
+      ([, done]) => done.length < lastN || done.slice(-lastN).some((event) => event.fields.outcome !== "ok")
+    )
+    return {
+      sentence: `after the faults every ${params.actorKind} has ${lastN} successful ${params.op} in a row`,
+      checked: byActor.size,
+      violations: behind.map(([actor, done]) => ({
+        sentence: `${actor}: ${
+          done.length === 0
+            ? "no operation since"
+            : `last outcomes ${done
+                .slice(-lastN)
+                .map((e) => e.fields.outcome)
+                .join(", ")}`
+        }`,
+        events: done.slice(-lastN).map((event) => event.id)
+      }))
+    }
+  }
+}
+
+/** Goal: the last status of each client is `state`. Params: `clients` (all if left out), `state`. */
+export const clientsAre: Check = {
+  verdict: "liveness",
+  run: (input, params) => {
+    const last = new Map<string, TraceEvent & { kind: "client.status" }>()
+    for (const event of eventsOf(input, "client.status")) last.set(event.node, event)
+    const clients: ReadonlyArray<string> =
+      params.clients ?? input.scenario.nodes.filter((node) => node.kind === "client").map((node) => node.name)
+    return {
+      sentence: `every client is ${params.state}`,
+      checked: clients.length,
+      violations: clients
+        .filter((client) => last.get(client)?.fields.state !== params.state)
+        .map((client) => ({
+          sentence: `${client} is ${last.get(client)?.fields.state ?? "silent"}: ${last.get(client)?.fields.detail ?? ""}`,
+          events: last.has(client) ? [last.get(client)!.id] : []
+        }))
+    }
+  }
+}
+
+/** A client that starts while the broker is away says so plainly. Params: `client`, `pattern` (a regular expression). */
+export const clientSays: Check = {
+  verdict: "safety",
+  run: (input, params) => {
+    const said = eventsOf(input, "client.status").filter((event) => event.node === params.client)
+    const pattern = new RegExp(params.pattern, "i")
+    return {
+      sentence: `${params.client} says "${params.pattern}" in its status`,
+      checked: said.length,
+      violations: said.some((event) => pattern.test(`${event.fields.state} ${event.fields.detail}`))
+        ? []
+        : [
+            {
+              sentence: `it said: ${said.map((event) => `${event.fields.state} (${event.fields.detail})`).join("; ")}`,
+              events: said.map((event) => event.id)
+            }
+          ]
+    }
+  }
+}
+
+/** After an outage that ends at `endMs`, each node in `nodes` reaches the broker again within `withinMs`. */
+export const brokerLinkRecovers: Check = {
+  verdict: "liveness",
+  run: (input, params) => {
+    const endNs = params.endMs * 1e6
+    const nodes: ReadonlyArray<string> = params.nodes
+    const violations = nodes.flatMap((node) => {
+      const lastDown = eventsOf(input, "broker-link.down").findLast(
+        (event) => event.node === node && event.atNs <= endNs
+      )
+      if (lastDown === undefined) return []
+      const up = eventsOf(input, "broker-link.up").find((event) => event.node === node && event.atNs >= lastDown.atNs)
+      const tookMs = up === undefined ? Number.POSITIVE_INFINITY : (up.atNs - endNs) / 1e6
+      return tookMs <= params.withinMs
+        ? []
+        : [{ sentence: `${node} was back after ${Math.round(tookMs)} ms`, events: up === undefined ? [] : [up.id] }]
+    })
+    return {
+      sentence: `every node reaches the broker within ${params.withinMs / 1000} s of its return`,
+      checked: nodes.length,
+      violations
+    }
+  }
+}
+
+/** No thundering herd: in no window of `windowMs` after `endMs` do more than `attemptsMax` attempts reach the broker. */
+export const noThunderingHerd: Check = {
+  verdict: "performance",
+  run: (input, params) => {
+    const attempts = eventsOf(input, "broker-link.attempt").filter(
+      (event) => event.atNs >= params.endMs * 1e6 && event.atNs < (params.endMs + params.forMs) * 1e6
+    )
+    const windowNs = params.windowMs * 1e6
+    let worst = 0
+    let start = 0
+    for (let end = 0; end < attempts.length; end++) {
+      while (attempts[end].atNs - attempts[start].atNs >= windowNs) start++
+      worst = Math.max(worst, end - start + 1)
+    }
+    return {
+      sentence: `at most ${params.attemptsMax} attempts at the broker within any ${params.windowMs} ms after its return (worst: ${worst})`,
+      checked: attempts.length,
+      violations:
+        worst <= params.attemptsMax ? [] : [{ sentence: `${worst} attempts within ${params.windowMs} ms`, events: [] }]
+    }
+  }
+}
+
+/** Events of `kind` occur at least `atLeast` times (and at most `atMost`): the fault really struck, the path was really taken. */
+export const occurs: Check = {
+  verdict: "safety",
+  run: (input, params) => {
+    const fromNs = (params.fromMs ?? 0) * 1e6
+    const count = input.events.filter(
+      (event) =>
+        event.kind === params.kind &&
+        event.atNs >= fromNs &&
+        Object.entries(params.fields ?? {}).every(
+          ([key, value]) => (event.fields as Record<string, unknown>)[key] === value
+        )
+    ).length
+    const atMost = params.atMost ?? Number.POSITIVE_INFINITY
+    return {
+      sentence: `${params.because ?? params.kind}: ${count} times`,
+      checked: 1,
+      violations:
+        count >= (params.atLeast ?? 1) && count <= atMost
+          ? []
+          : [
+              {
+                sentence: `${params.kind} occurred ${count} times, not ${params.atLeast ?? 1} to ${atMost}`,
+                events: []
+              }
+            ]
+    }
+  }
+}
+
+/** The `percentile` of `op`'s latency, from histograms and single operations, is at most `maxUs`. */
+export const latencyAtMost: Check = {
+  verdict: "performance",
+  run: (input, params) => {
+    const latencies = ops(input, params)
+      .filter((event) => event.fields.outcome === "ok")
+      .map((event) => event.fields.endedNs - event.fields.intendedNs)
+      .sort((a, b) => a - b)
+    const at = Math.min(latencies.length - 1, Math.ceil((latencies.length * params.percentile) / 100) - 1)
+    const seenUs = latencies.length === 0 ? 0 : Math.round(latencies[Math.max(0, at)] / 1000)
+    return {
+      sentence: `p${params.percentile} of ${params.op} is at most ${params.maxUs / 1000} ms (seen ${seenUs / 1000} ms)`,
+      checked: latencies.length,
+      violations:
+        seenUs <= params.maxUs ? [] : [{ sentence: `p${params.percentile} was ${seenUs / 1000} ms`, events: [] }]
+    }
+  }
+}
+
+const summary = (failed: ReadonlyArray<OpDone>): string => {
+  const counts = new Map<string, number>()
+  for (const event of failed) counts.set(event.fields.outcome, (counts.get(event.fields.outcome) ?? 0) + 1)
+  return [...counts].map(([outcome, count]) => `${count} ${outcome}`).join(", ")
+}
