@@ -24,11 +24,6 @@ export class WorldLeak extends Error {
 
 type Patch = { readonly target: Record<string, unknown>; readonly key: string; readonly value: unknown }
 
-const refusal = (name: string): ((...args: ReadonlyArray<unknown>) => never) =>
-  function refused(): never {
-    throw new WorldLeak(`${name} was called in the simulated world at ${callSite(new Error().stack)}`)
-  }
-
 /** Functions refused by name, per object. */
 const REFUSED: ReadonlyArray<readonly [string, object, ReadonlyArray<string>]> = [
   ["", globalThis, ["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "fetch"]],
@@ -73,7 +68,7 @@ function builtin(module: object): object {
 }
 
 /** `Date` that refuses to tell the time but still formats a given instant. */
-const makeTimelessDate = (RealDate: DateConstructor): DateConstructor => {
+const makeTimelessDate = (RealDate: DateConstructor, refusal: (name: string) => () => never): DateConstructor => {
   const now = refusal("Date.now")
   const TimelessDate = function (this: unknown, ...args: ReadonlyArray<unknown>): unknown {
     if (args.length === 0) return refusal("new Date()")()
@@ -88,7 +83,7 @@ const makeTimelessDate = (RealDate: DateConstructor): DateConstructor => {
 }
 
 export class Guard {
-  /** The first leak that could not throw where it happened (a promise), if any. */
+  /** The first leak, if any: also one whose exception was swallowed, or that could not throw where it happened (a promise). */
   leak: WorldLeak | undefined
   private readonly patches: ReadonlyArray<Patch>
 
@@ -99,12 +94,24 @@ export class Guard {
         patches.push({
           target: target as Record<string, unknown>,
           key,
-          value: refusal(name === "" ? key : `${name}.${key}`)
+          value: this.refusal(name === "" ? key : `${name}.${key}`)
         })
       }
     }
-    patches.push({ target: globalThis as never, key: "Date", value: makeTimelessDate(Date) })
+    patches.push({
+      target: globalThis as never,
+      key: "Date",
+      value: makeTimelessDate(Date, (name) => this.refusal(name))
+    })
     this.patches = patches
+  }
+
+  private refusal(name: string): () => never {
+    return () => {
+      const leak = new WorldLeak(`${name} was called in the simulated world at ${callSite(new Error().stack)}`)
+      this.leak ??= leak
+      throw leak
+    }
   }
 
   /** Runs `work`, synchronously, with the real world out of reach. */

@@ -8,7 +8,9 @@ const LIFE_DAYS_MAX = 3650
 
 const keyLife = {
   /** Milliseconds until it expires; left out = never. */
-  lifeMs: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1000, maximum: LIFE_DAYS_MAX * 86_400_000 }))),
+  lifeMs: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 1000, maximum: LIFE_DAYS_MAX * 86_400_000 }))
+  ),
   label: Schema.optionalKey(label(128))
 }
 

@@ -16,7 +16,10 @@ export class CallingMember extends Context.Service<
   {
     /** Id of the personal key, hex. */
     readonly keyId: string
+    /** Its first characters, for messages. */
+    readonly keyPrefix: string
     readonly keySha256: Uint8Array
+    readonly keyExpiresMs: number | null
     readonly user: string
     readonly tenant: string
     readonly rights: number

@@ -1,5 +1,6 @@
-/** Bytes as base64url text and back, for keys, headers and the JSON that nodes keep. */
+/** Bytes as text and back: base64url for keys, headers and the JSON that nodes keep, UTF-8 for what is hashed or signed. */
 
+import { utf8ToBytes } from "@noble/hashes/utils.js"
 import { Result } from "effect"
 import { Base64Url } from "effect/encoding"
 
@@ -11,3 +12,6 @@ export const fromBase64Url = (text: string): Uint8Array | undefined => {
   const bytes = Result.getOrUndefined(Base64Url.decode(text))
   return bytes !== undefined && toBase64Url(bytes) === text ? bytes : undefined
 }
+
+/** UTF-8 bytes of text. */
+export const utf8 = (text: string): Uint8Array => utf8ToBytes(text)

@@ -4,10 +4,10 @@ import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import {
   BrokerStatus,
-  pageQuery,
   PersonalKeyCreated,
   PersonalKeyPage,
   PersonalKeyRequest,
+  pageQuery,
   RegistrationKeyCreated,
   RegistrationKeyPage,
   RegistrationKeyRequest,
@@ -53,7 +53,10 @@ const registration = HttpApiGroup.make("registration")
     HttpApiEndpoint.post("prove", "/servers/prove", { payload: ProveRequest, success: ProveAnswer })
   )
   .middleware(UniformProblems)
-  .annotate(OpenApi.Description, "How a gateway or game server becomes known: registration key, then proof of its Ed25519 key.")
+  .annotate(
+    OpenApi.Description,
+    "How a gateway or game server becomes known: registration key, then proof of its Ed25519 key."
+  )
 
 /** What a registered server says, signed. */
 const serverLink = HttpApiGroup.make("serverLink")

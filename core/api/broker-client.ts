@@ -47,7 +47,9 @@ export interface BrokerClientOptions {
 }
 
 /** The typed client of the API. */
-export const brokerClient = (options: BrokerClientOptions): Effect.Effect<BrokerClient, never, HttpClient.HttpClient> => {
+export const brokerClient = (
+  options: BrokerClientOptions
+): Effect.Effect<BrokerClient, never, HttpClient.HttpClient> => {
   const { authorize } = options
   return HttpApiClient.make(BrokerApi, {
     baseUrl: options.brokerUrl,

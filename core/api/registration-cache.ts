@@ -5,8 +5,8 @@
  * every counter that may have been sent, at the cost of one write for each thousand requests.
  */
 
+import { bytesToUtf8, utf8ToBytes } from "@noble/ciphers/utils.js"
 import { Effect, Option, Schema } from "effect"
-import { bytesToUtf8, utf8ToBytes } from "@noble/hashes/utils.js"
 import { Keys, type KeysError } from "../port/keys.ts"
 import { bytesExactly, Count, KeyId, PublicKey } from "./scalar.ts"
 import { Revocation } from "./server.ts"
@@ -38,10 +38,12 @@ const encode = Schema.encodeSync(json)
 /**
  * The stored registration. An entry that cannot be read as one counts as none: it is only a cache, and the server registers anew.
  */
-export const readRegistration: Effect.Effect<Option.Option<StoredRegistration>, KeysError, Keys> = Effect.gen(function* () {
-  const found = yield* (yield* Keys).read(REGISTRATION_KEY)
-  return Option.flatMap(found, (bytes) => decode(bytesToUtf8(bytes)))
-})
+export const readRegistration: Effect.Effect<Option.Option<StoredRegistration>, KeysError, Keys> = Effect.gen(
+  function* () {
+    const found = yield* (yield* Keys).read(REGISTRATION_KEY)
+    return Option.flatMap(found, (bytes) => decode(bytesToUtf8(bytes)))
+  }
+)
 
 export const writeRegistration = (registration: StoredRegistration): Effect.Effect<void, KeysError, Keys> =>
   Effect.gen(function* () {

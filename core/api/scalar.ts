@@ -82,7 +82,9 @@ export const PeerEndpoint = Schema.Struct({
 export const Rights = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 0xffffffff }))
 
 /** Opaque place in a list. */
-export const Cursor = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{1,128}$/, { expected: "a cursor as it was given" }))
+export const Cursor = Schema.String.check(
+  Schema.isPattern(/^[A-Za-z0-9_-]{1,128}$/, { expected: "a cursor as it was given" })
+)
 
 /** Length of one page of a list. */
 export const PAGE_MAX = 200

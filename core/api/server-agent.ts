@@ -7,15 +7,15 @@
  */
 
 import { Effect, Latch, Option, Result, type Scope } from "effect"
-import { HttpClient, type HttpClientRequest } from "effect/http"
+import type { HttpClient, HttpClientRequest } from "effect/http"
 import type { Identity } from "../crypto/crypto.ts"
 import { deviceId } from "../crypto/identity.ts"
 import { Clock } from "../port/clock.ts"
 import { Crypto } from "../port/crypto.ts"
 import { Entropy } from "../port/entropy.ts"
-import { Keys, KeysError } from "../port/keys.ts"
+import { Keys, type KeysError } from "../port/keys.ts"
 import { Trace } from "../port/trace.ts"
-import { Backoff, type BackoffOptions, BACKOFF, jitterMs } from "./backoff.ts"
+import { BACKOFF, Backoff, type BackoffOptions, jitterMs } from "./backoff.ts"
 import { BrokerCallError, type BrokerClient, brokerClient, CALL_TIMEOUT_MS, callBroker } from "./broker-client.ts"
 import { BrokerClock } from "./broker-clock.ts"
 import type { ConnectionReport } from "./connection.ts"
@@ -103,12 +103,31 @@ const makeLink = (options: ServerAgentOptions, identity: Identity) =>
     const brokerClock = new BrokerClock(clock)
     const declaration = JSON.stringify(declarationOf(options))
     const cached = Option.filter(yield* readRegistration, (found) => found.serverId === serverId)
-    const signer = new RequestSigner({ crypto, identity, serverId, keys, declaration, cached: Option.getOrUndefined(cached) })
+    const signer = new RequestSigner({
+      crypto,
+      identity,
+      serverId,
+      keys,
+      declaration,
+      cached: Option.getOrUndefined(cached)
+    })
     const authorize = (request: HttpClientRequest.HttpClientRequest) => signer.authorize(request, brokerClock.nowMs())
     const open = yield* brokerClient({ brokerUrl: options.brokerUrl })
     const signed = yield* brokerClient({ brokerUrl: options.brokerUrl, authorize })
     const timeoutMs = options.timeoutMs ?? CALL_TIMEOUT_MS
-    const link = new ServerLink({ options, identity, crypto, clock, trace, brokerClock, signer, open, signed, timeoutMs, random })
+    const link = new ServerLink({
+      options,
+      identity,
+      crypto,
+      clock,
+      trace,
+      brokerClock,
+      signer,
+      open,
+      signed,
+      timeoutMs,
+      random
+    })
     const agent: ServerAgent = {
       identity,
       serverId,
@@ -148,6 +167,8 @@ class ServerLink {
   private nextAliveNs = 0
   /** Refusals in a row that were answered by trying again at once (clock, counter). */
   private corrections = 0
+  /** For the trace: what the step in progress is about. */
+  private doing = "register"
 
   constructor(parts: LinkParts) {
     this.parts = parts
@@ -167,27 +188,26 @@ class ServerLink {
     return Effect.result(this.step()).pipe(
       Effect.flatMap((outcome) => {
         if (Result.isFailure(outcome)) return this.failed(outcome.failure)
-        this.succeeded(outcome.success)
+        this.succeeded()
         return this.waitWhileUp()
       })
     )
   }
 
-  /** Registers if need be, sends the heartbeat if it is due, then all reports. Succeeds with what it did. */
-  private step(): Effect.Effect<string, BrokerCallError | KeysError> {
+  /** Registers if need be, sends the heartbeat if it is due, then all reports. */
+  private step(): Effect.Effect<void, BrokerCallError | KeysError> {
     const self = this
     return Effect.gen(function* () {
-      let did = "report"
       if (!self.parts.signer.registered()) {
+        self.doing = "register"
         yield* self.register()
-        did = "register"
       }
       if (self.state.link !== "up" || self.parts.clock.nowNs() >= self.nextHeartbeatNs) {
+        self.doing = "heartbeat"
         yield* self.heartbeat()
-        if (did !== "register") did = "heartbeat"
       }
+      self.doing = "report"
       yield* self.sendReports()
-      return did
     })
   }
 
@@ -235,7 +255,8 @@ class ServerLink {
     const { clock, signer, signed, brokerClock, options } = this.parts
     const self = this
     return Effect.gen(function* () {
-      if (clock.nowNs() >= self.nextAliveNs) {
+      // After an outage at once: the broker may have closed what it did not hear of.
+      if (self.state.link !== "up" || clock.nowNs() >= self.nextAliveNs) {
         self.reports.addAlive(brokerClock.nowMs())
         self.nextAliveNs = clock.nowNs() + (options.aliveEveryMs ?? ALIVE_EVERY_MS) * 1_000_000
       }
@@ -277,37 +298,33 @@ class ServerLink {
     )
   }
 
-  private succeeded(did: string): void {
+  private succeeded(): void {
     const { trace } = this.parts
     this.corrections = 0
     if (this.state.link === "up") return
-    trace("broker-link.attempt", { outcome: "ok", what: did, reason: "" })
+    trace("broker-link.attempt", { outcome: "ok", what: "connect", reason: "" })
     trace("broker-link.up", { afterAttempts: this.backoff.attempts })
     this.backoff.reset()
     this.state = { ...this.state, link: "up", attempts: 0, message: "" }
-    // The broker may have forgotten or closed what it did not hear of meanwhile.
-    this.nextAliveNs = 0
   }
 
   private failed(error: BrokerCallError | KeysError): Effect.Effect<void> {
-    const { trace, signer, brokerClock, options, random } = this.parts
+    const { trace, random } = this.parts
     if (error._tag === "BrokerCallError" && this.correct(error)) return Effect.void
     const reason = error._tag === "KeysError" ? error.reason : (error.problem ?? error.reason)
-    trace("broker-link.attempt", { outcome: "failed", what: this.state.link === "up" ? "heartbeat" : "connect", reason })
+    trace("broker-link.attempt", { outcome: "failed", what: this.doing, reason })
     if (this.state.link === "up") trace("broker-link.down", { reason })
     const waitMs = this.backoff.nextMs()
     const refused =
-      error._tag === "BrokerCallError" && !error.passing && !(error.problem !== undefined && STALE_SESSION.has(error.problem))
-    const lastHeardMs = error._tag === "BrokerCallError" ? (error.brokerNowMs ?? this.state.lastHeardMs) : 0
+      error._tag === "BrokerCallError" &&
+      !error.passing &&
+      !(error.problem !== undefined && STALE_SESSION.has(error.problem))
     this.state = {
       link: refused ? "refused" : "down",
       attempts: this.backoff.attempts,
-      lastHeardMs,
+      lastHeardMs: this.state.lastHeardMs,
       message: error.message
     }
-    void brokerClock
-    void signer
-    void options
     return Effect.sleep(refused ? jitterMs(random, REFUSED_RETRY_MS / 2, REFUSED_RETRY_MS) : waitMs)
   }
 
@@ -325,11 +342,11 @@ class ServerLink {
   /** Sleeps until the heartbeat is due or a report waits; then gathers what comes in the next moment. */
   private waitWhileUp(): Effect.Effect<void> {
     const { clock } = this.parts
-    const untilMs = Math.max(1, Math.min(this.nextHeartbeatNs, Math.max(this.nextAliveNs, clock.nowNs())) - clock.nowNs()) / 1_000_000
+    const waitMs = (Math.min(this.nextHeartbeatNs, this.nextAliveNs) - clock.nowNs()) / 1_000_000
     this.wake.closeUnsafe()
     if (this.reports.length > 0) return Effect.sleep(REPORT_GATHER_MS)
     const woken = Effect.andThen(this.wake.await, Effect.sleep(REPORT_GATHER_MS))
-    return Effect.raceFirst(Effect.sleep(Math.max(1, untilMs)), woken)
+    return Effect.raceFirst(Effect.sleep(Math.max(1, waitMs)), woken)
   }
 }
 
@@ -347,4 +364,5 @@ const declarationOf = (options: ServerAgentOptions): Omit<ServerDeclaration, "pu
   capabilities: options.capabilities
 })
 
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i])

@@ -1,7 +1,7 @@
 /** What servers (gateways and game servers) tell the broker about themselves, and what the broker tells others about them. */
 
-import { Schema } from "effect"
 import { utf8ToBytes } from "@noble/hashes/utils.js"
+import { Schema } from "effect"
 import { toBase64Url } from "./base64url.ts"
 import {
   bytesExactly,
@@ -130,6 +130,8 @@ export const ServerEntry = Schema.Struct({
   record: ServerRecord,
   /** The broker's over `serverRecordBytes(record)`. */
   signature: Signature,
+  /** Put on it by the registration key that it used. */
+  tags: Tags,
   /** `online` only if a signed heartbeat was heard within the broker's window. */
   status: ServerStatus,
   /** When the last signed request was heard. */

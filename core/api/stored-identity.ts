@@ -13,7 +13,9 @@ export const IDENTITY_KEY = "identity.seed"
 const SEED_BYTES = 32
 
 /** The identity whose 32-byte seed is the entry `name`; a fresh one, written before it is returned, if there is none. */
-export const storedIdentity = (name: string = IDENTITY_KEY): Effect.Effect<Identity, KeysError, Keys | Entropy | Crypto> =>
+export const storedIdentity = (
+  name: string = IDENTITY_KEY
+): Effect.Effect<Identity, KeysError, Keys | Entropy | Crypto> =>
   Effect.gen(function* () {
     const keys = yield* Keys
     const crypto = yield* Crypto

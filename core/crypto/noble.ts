@@ -36,9 +36,7 @@ export const nobleCrypto: Crypto = {
   aead: (name, key) => new NobleAead(name, key)
 }
 
-const CIPHER = { "chacha20-poly1305": chacha20poly1305, "aes-256-gcm": gcm } as const
-
-/** Largest message that goes through the aligned scratch area; longer ones are ciphered where they are, more slowly. */
+/** Longest ciphertext that goes through the aligned scratch area; for longer ones the library allocates. */
 const SCRATCH_BYTES = 4096
 
 /**
@@ -47,14 +45,17 @@ const SCRATCH_BYTES = 4096
  */
 const scratch = new Uint8Array(SCRATCH_BYTES)
 
+const scratchOf = (bytes: number): Uint8Array =>
+  bytes <= SCRATCH_BYTES ? scratch.subarray(0, bytes) : new Uint8Array(bytes)
+
 class NobleAead implements Aead {
-  private readonly cipher: (typeof CIPHER)[AeadName]
+  private readonly name: AeadName
   private readonly key: Uint8Array
   private wiped = false
 
   constructor(name: AeadName, key: Uint8Array) {
     assert(key.length === 32, "An AEAD key has 32 bytes.")
-    this.cipher = CIPHER[name]
+    this.name = name
     this.key = key.slice()
   }
 
@@ -69,33 +70,28 @@ class NobleAead implements Aead {
   ): void {
     assert(!this.wiped, "A wiped key is not used.")
     const plain = source.subarray(from, from + length)
-    const cipher = this.cipher(this.key, nonce, associated)
-    if (length + TAG_BYTES > SCRATCH_BYTES) {
-      cipher.encrypt(plain, target.subarray(to, to + length + TAG_BYTES))
-      return
-    }
-    const sealed = scratch.subarray(0, length + TAG_BYTES)
-    cipher.encrypt(plain, sealed)
-    target.set(sealed, to)
+    target.set(
+      this.name === "aes-256-gcm"
+        ? gcm(this.key, nonce, associated).encrypt(plain)
+        : chacha20poly1305(this.key, nonce, associated).encrypt(plain, scratchOf(length + TAG_BYTES)),
+      to
+    )
   }
 
   open(nonce: Uint8Array, associated: Uint8Array, buffer: Uint8Array, at: number, length: number): boolean {
     assert(!this.wiped, "A wiped key is not used.")
     if (length < TAG_BYTES) return false
-    const inner = length - TAG_BYTES
+    const sealed = buffer.subarray(at, at + length)
     try {
-      const sealed = buffer.subarray(at, at + length)
-      const cipher = this.cipher(this.key, nonce, associated)
-      if (length > SCRATCH_BYTES) {
-        cipher.decrypt(sealed, buffer.subarray(at, at + inner))
-      } else {
-        const plain = scratch.subarray(0, inner)
-        cipher.decrypt(sealed, plain)
-        buffer.set(plain, at)
-      }
+      buffer.set(
+        this.name === "aes-256-gcm"
+          ? gcm(this.key, nonce, associated).decrypt(sealed)
+          : chacha20poly1305(this.key, nonce, associated).decrypt(sealed, scratchOf(length - TAG_BYTES)),
+        at
+      )
       return true
     } catch {
-      // The library reports a wrong tag by throwing; nothing else can fail here.
+      // The library reports a wrong tag by throwing; nothing else can fail on inputs of the right length.
       return false
     }
   }

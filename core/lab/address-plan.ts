@@ -37,6 +37,7 @@ export interface AddressPlan {
 
 /** Plans a topology; a topology that cannot be built (unknown subnet, address twice, subnet full) is a bug of its author. */
 export const planAddresses = (topology: Topology): AddressPlan => {
+  refuseDoubles([topology.subnets, topology.hosts, topology.routers].flatMap((part) => Object.keys(part)))
   const subnets = new Map(Object.entries(topology.subnets).map(([name, spec]) => [name, planSubnet(name, spec.cidr)]))
   const subnetOf = (name: string, owner: string): SubnetPlan => {
     const subnet = subnets.get(name)
@@ -49,12 +50,16 @@ export const planAddresses = (topology: Topology): AddressPlan => {
     const subnet = subnetOf(host.subnet, name)
     if (host.address === undefined) continue
     const address = parseV4(host.address)
-    assert(address !== undefined && contains(subnet, address), `${name} has an IPv4 address inside ${subnet.name}`)
+    assert(
+      address !== undefined && address > subnet.base && address < subnet.broadcast,
+      `${name} has an IPv4 address inside ${subnet.name}`
+    )
     take(taken.get(subnet.name)!, address, name)
     hostAddress.set(name, address)
   }
   const routers: Array<InterfacePlan> = []
   for (const [owner, router] of Object.entries(topology.routers)) {
+    refuseDoubles(router.subnets)
     for (const subnet of router.subnets) {
       const address = takeLowest(taken.get(subnetOf(subnet, owner).name)!, subnets.get(subnet)!)
       routers.push({ name: `${owner}/${subnet}`, owner, subnet, address })
@@ -81,6 +86,11 @@ const planSubnet = (name: string, cidr: string): SubnetPlan => {
   const mask = (0xffffffff << (32 - prefixLength)) >>> 0
   const base = (address & mask) >>> 0
   return { name, base, prefixLength, mask, broadcast: (base | ~mask) >>> 0 }
+}
+
+const refuseDoubles = (names: ReadonlyArray<string>): void => {
+  const double = names.find((name, index) => names.indexOf(name) !== index)
+  assert(double === undefined, `the name ${double} stands for one subnet, host or router and is listed once`)
 }
 
 const take = (taken: Set<number>, address: number, owner: string): void => {

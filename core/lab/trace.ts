@@ -30,6 +30,7 @@ export interface TraceFields {
     readonly expiresMs: number
   }
   "broker.heartbeat": { readonly serverId: string }
+  "broker.server-offline": { readonly serverId: string }
   "broker.stale-connections-closed": { readonly count: number }
 
   // --- any node that talks to the broker
@@ -61,6 +62,8 @@ export interface TraceFields {
   "game.player-left": { readonly player: number; readonly reason: string }
   "game.speed-corrected": { readonly player: number; readonly tick: number; readonly overMm: number }
   "game.tick-late": { readonly tick: number; readonly lateNs: number; readonly skipped: number }
+  /** A player says that it sees something else than the server told it, at an acknowledged snapshot. */
+  "game.view-unequal": { readonly player: number; readonly ordinal: number }
 
   // --- actors: open-loop load. `intendedNs` is when the operation was due, whether or not it could start then.
   "op.done": {

@@ -1,6 +1,6 @@
 /**
- * CoDel, the controlled-delay queue law of RFC 8289, with ECN marking as in section 4.1 of that document's outlook and in
- * Linux: a packet that is ECN-capable is marked and delivered where another would be dropped.
+ * CoDel, the controlled-delay queue law of RFC 8289 §5. With `ecn` it marks, as Linux does: an ECN-capable packet is
+ * marked and delivered where another would be dropped, one at most for each packet sent.
  *
  * The law looks at how long packets waited. When that was at least the target for a whole interval it drops one packet,
  * then further ones at gaps of interval / sqrt(count), until the wait falls below the target. Times are integer

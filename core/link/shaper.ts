@@ -4,6 +4,8 @@
  *
  * Times are worked out when a packet is served and not by ticking, so a shaper needs no events of its own. It stays busy
  * over a change of its settings: what it has accepted leaves first.
+ *
+ * Results are fields and not return values, because V8 allocates a number that crosses a call which it does not inline.
  */
 
 import type { LinkSpec } from "./spec.ts"
@@ -15,6 +17,10 @@ export const OPPORTUNITY_BYTES = 1504
 const NS_PER_BYTE_AT_1_BPS = 8_000_000_000
 
 export class Shaper {
+  /** When the next packet's first bit can go: set by `ready`. */
+  startNs = 0
+  /** When the last packet's last bit is out: set by `serve`. */
+  departNs = 0
   private rateBps = 0
   private overheadBytes = 0
   /** Whether a packet's departure may lie after its start. */
@@ -44,38 +50,36 @@ export class Shaper {
     this.unlimited = this.rateBps === 0 && this.opportunities.length === 0
   }
 
-  /** The earliest time at or after `nowNs` at which the next packet's first bit can go. */
-  startNs(nowNs: number): number {
-    const freeNs = this.busyUntilNs > nowNs ? this.busyUntilNs : nowNs
-    return this.opportunities.length === 0 ? freeNs : this.seek(freeNs)
+  /** Sets `startNs` to the earliest time at or after `nowNs` at which the next packet can start. */
+  ready(nowNs: number): void {
+    this.startNs = Math.max(this.busyUntilNs, nowNs)
+    if (this.opportunities.length > 0) this.seek()
   }
 
-  /**
-   * Serves a packet of `bytes` from `startNs`, which `startNs()` has just given, and returns when its last bit is out.
-   * `waited` tells that the packet was there before that time.
-   */
-  serve(startNs: number, bytes: number, waited: boolean): number {
-    if (this.unlimited) return startNs
-    this.busyUntilNs =
-      this.opportunities.length === 0 ? this.departureByRate(startNs, bytes, waited) : this.departureByTrace(bytes)
-    return this.busyUntilNs
+  /** Serves a packet of `bytes` at the time that `ready` has just set. `waited` tells that the packet came before it. */
+  serve(bytes: number, waited: boolean): void {
+    this.departNs = this.startNs
+    if (this.unlimited) return
+    if (this.opportunities.length > 0) this.serveByTrace(bytes)
+    else this.serveByRate(bytes, waited)
+    this.busyUntilNs = this.departNs
   }
 
-  private departureByRate(startNs: number, bytes: number, waited: boolean): number {
+  private serveByRate(bytes: number, waited: boolean): void {
     const work = (bytes + this.overheadBytes) * NS_PER_BYTE_AT_1_BPS - (waited ? this.spare : 0)
     const wholeNs = Math.ceil(work / this.rateBps)
     this.spare = wholeNs * this.rateBps - work
-    return startNs + wholeNs
+    this.departNs += wholeNs
   }
 
-  private departureByTrace(bytes: number): number {
+  private serveByTrace(bytes: number): void {
     let left = bytes + this.overheadBytes
     while (left > this.roomBytes) {
       left -= this.roomBytes
       this.nextOpportunity()
     }
     this.roomBytes -= left
-    return this.cycleNs + this.opportunities[this.index]
+    this.departNs = this.cycleNs + this.opportunities[this.index]
   }
 
   private startTrace(nowNs: number, traceMs: ReadonlyArray<number>): void {
@@ -88,8 +92,9 @@ export class Shaper {
     this.roomBytes = OPPORTUNITY_BYTES
   }
 
-  /** Moves to the first opportunity with room at or after `atNs`; what earlier ones could have carried is lost. */
-  private seek(atNs: number): number {
+  /** Moves `startNs` on to the first opportunity with room; what earlier ones could have carried is lost. */
+  private seek(): void {
+    const atNs = this.startNs
     if (this.cycleNs + this.periodNs < atNs) {
       // Whole cycles are skipped at once. The last opportunity of a cycle coincides with the start of the next one, so the
       // cycle that ends at `atNs` is still the right one.
@@ -99,7 +104,7 @@ export class Shaper {
       this.roomBytes = OPPORTUNITY_BYTES
     }
     while (this.roomBytes === 0 || this.cycleNs + this.opportunities[this.index] < atNs) this.nextOpportunity()
-    return this.cycleNs + this.opportunities[this.index]
+    this.startNs = this.cycleNs + this.opportunities[this.index]
   }
 
   private nextOpportunity(): void {

@@ -88,6 +88,8 @@ export interface RunDocument {
   /** End of the safety phase in ms; the rest is the liveness phase. */
   readonly livenessFromMs: number | null
   readonly faults: ReadonlyArray<FaultEntry>
+  /** The exact fault timeline (core/lab/fault.ts), from which `horizon replay` strikes again. */
+  readonly timeline: ReadonlyArray<object>
   readonly checks: ReadonlyArray<CheckOutcome>
   readonly watched: ReadonlyArray<{
     readonly id: string

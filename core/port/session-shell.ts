@@ -6,8 +6,8 @@
  * machine can use a session number again.
  */
 
-import { Outbox } from "../wire/batch.ts"
 import type { ServerEndpoint, SessionEvent } from "../machine/session/session.ts"
+import { Outbox } from "../wire/batch.ts"
 import type { Clock, Timer } from "./clock.ts"
 import type { UdpSocket } from "./udp.ts"
 
@@ -19,6 +19,8 @@ export interface Companion {
   handleTimeout(nowNs: number): void
   /** `Infinity` = never. */
   pollTimeout(): number
+  /** Called when the shell flushes: sends what was collected for other ports (the Tun) meanwhile. */
+  flush?(): void
 }
 
 export class SessionShell {
@@ -39,12 +41,12 @@ export class SessionShell {
     this.outbox = new Outbox(socket.tx, (count) => socket.send(count))
     this.timer = clock.timer((nowNs) => this.handleTimeout(nowNs))
     socket.onBatch((nowNs, count) => {
-      this.nowNs = nowNs
+      this.enter(nowNs)
       for (let i = 0; i < count && this.machine !== undefined; i++) {
         this.machine.handleDatagram(nowNs, socket.rx, i)
         this.drain()
       }
-      this.settle()
+      this.leave()
     })
   }
 
@@ -53,8 +55,8 @@ export class SessionShell {
     this.machine = machine
     this.onEvent = onEvent
     this.companion = companion
-    this.nowNs = this.clock.nowNs()
-    this.settle()
+    this.enter(this.clock.nowNs())
+    this.leave()
   }
 
   /** Drives nothing: datagrams are thrown away. */
@@ -66,25 +68,32 @@ export class SessionShell {
 
   /** Runs work that calls the machine, then sends what it wrote, hands over its events and arms the timer. */
   act<A>(work: (nowNs: number) => A): A {
-    this.nowNs = this.clock.nowNs()
+    this.enter(this.clock.nowNs())
     const result = work(this.nowNs)
-    this.settle()
+    this.leave()
     return result
   }
 
-  private handleTimeout(nowNs: number): void {
+  /** Begins calls of the machine at `nowNs`, for another port's batches; `leave` must follow. */
+  enter(nowNs: number): void {
     this.nowNs = nowNs
-    if (this.machine !== undefined && this.machine.pollTimeout() <= nowNs) this.machine.handleTimeout(nowNs)
-    if (this.companion !== undefined && this.companion.pollTimeout() <= nowNs) this.companion.handleTimeout(nowNs)
-    this.settle()
   }
 
-  private settle(): void {
+  /** Ends what `enter` began: hands over events, sends what was written, arms the timer. */
+  leave(): void {
     this.drain()
     this.outbox.flush()
+    this.companion?.flush?.()
     const machineNs = this.machine?.pollTimeout() ?? Number.POSITIVE_INFINITY
     const companionNs = this.companion?.pollTimeout() ?? Number.POSITIVE_INFINITY
     this.timer.arm(Math.min(machineNs, companionNs))
+  }
+
+  private handleTimeout(nowNs: number): void {
+    this.enter(nowNs)
+    if (this.machine !== undefined && this.machine.pollTimeout() <= nowNs) this.machine.handleTimeout(nowNs)
+    if (this.companion !== undefined && this.companion.pollTimeout() <= nowNs) this.companion.handleTimeout(nowNs)
+    this.leave()
   }
 
   private drain(): void {

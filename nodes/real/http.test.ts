@@ -1,8 +1,8 @@
 import { createServer } from "node:http"
 import { connect } from "node:net"
+import { httpContract } from "@horizon/core/port/http.contract.ts"
 import { Effect, type Scope } from "effect"
 import { HttpClient } from "effect/http/HttpClient"
-import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { expect, test } from "vitest"
@@ -12,6 +12,18 @@ const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Promise<A> => Effe
 const local = { host: "127.0.0.1", port: 0 }
 
 const portOf = (address: unknown): number => (address as { port: number }).port
+
+httpContract({
+  name: "node",
+  open: () => ({
+    run,
+    server: layerHttpServer(local),
+    client: layerHttpClient,
+    urlOf: (port) => `http://127.0.0.1:${port}`,
+    clientAddress: "127.0.0.1",
+    closedUrl: "http://127.0.0.1:9"
+  })
+})
 
 test("the client gets what the server answers, on a port that the system chose", async () => {
   const body = await run(
@@ -59,17 +71,4 @@ test("a stopping server cuts connections that never finish their request", async
     }).pipe(Effect.scoped, Effect.provide(layerHttpServer({ ...local, drainMs: 100 })))
   )
   expect(Date.now() - began).toBeLessThan(2_000)
-})
-
-test("the router serves through the layer that a node gets", async () => {
-  const status = await run(
-    Effect.gen(function* () {
-      const routes = HttpRouter.add("GET", "/health", Effect.succeed(HttpServerResponse.empty({ status: 204 })))
-      const server = yield* HttpServer.HttpServer
-      yield* server.serve(yield* HttpRouter.toHttpEffect(routes))
-      const client = yield* HttpClient
-      return (yield* client.get(`http://127.0.0.1:${portOf(server.address)}/health`)).status
-    }).pipe(Effect.provide([layerHttpServer(local), layerHttpClient]))
-  )
-  expect(status).toBe(204)
 })

@@ -39,6 +39,12 @@ export const layerHttpServer = (listen: HttpListen) =>
 
 const openServer = Effect.fnUntraced(function* (listen: HttpListen) {
   const node = createServer()
+  // A stopping server would wait for the keep-alive of a connection whose last request it has just answered.
+  node.on("request", (_, response) => {
+    response.once("close", () => {
+      if (!node.listening) node.closeIdleConnections()
+    })
+  })
   const server = yield* NodeHttpServer.make(() => node, {
     host: listen.host,
     port: listen.port,

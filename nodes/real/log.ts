@@ -61,14 +61,16 @@ const INFO: ReadonlySet<string> = new Set([
   "client.status",
   "client.server-chosen",
   "game.player-joined",
-  "game.player-left"
+  "game.player-left",
+  "game.tick-late"
 ])
-const WARN: ReadonlySet<string> = new Set(["broker-link.down", "game.tick-late"])
+const WARN: ReadonlySet<string> = new Set(["broker-link.down"])
 
 const levelOf = (kind: string): LogLevel =>
   kind === "invariant.broken" ? "error" : WARN.has(kind) ? "warn" : INFO.has(kind) ? "info" : "debug"
 
-const writeLog = (
+/** Writes one line, if its level is high enough. */
+export const writeLog = (
   options: LogOptions,
   level: LogLevel,
   message: string,

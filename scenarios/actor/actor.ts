@@ -22,6 +22,8 @@ export class Directory extends Context.Service<
     readonly tunnelAddress: (host: string) => string | undefined
     /** This actor's name in the scenario. */
     readonly self: string
+    /** The host that it runs on. */
+    readonly host: string
     /** World time in nanoseconds, the time base of trace events. */
     readonly worldNs: () => number
   }

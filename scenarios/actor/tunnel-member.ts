@@ -1,7 +1,8 @@
 /**
  * A member of the virtual LAN as an application sees it: it answers pings on a UDP port of its tunnel address and, in an
  * open loop, pings every peer through the tunnel. Each ping is one `op.done` event: `ok` with its round trip, `lost` when no
- * answer came in time, `no-address` while this member or its peer has no tunnel address yet.
+ * answer came in time, `no-address` while this member or its peer has no tunnel address yet, `elsewhere` while the peer is on
+ * another gateway's network.
  */
 
 import { Clock } from "@horizon/core/port/clock.ts"
@@ -75,6 +76,7 @@ export const tunnelMember = (params: TunnelMemberParams) =>
       const peer = directory.tunnelAddress(to)
       const op = { to, intendedNs, startedNs: nowNs }
       if (peer === undefined || !parseAddress(peer, address, 0)) return done(op, nowNs, "no-address")
+      if (!sameNetwork(peer, directory.tunnelAddress(directory.host))) return done(op, nowNs, "elsewhere")
       const id = number++
       outstanding.set(id, op)
       putPing(socket, payload, id, address)
@@ -112,6 +114,10 @@ export const tunnelMember = (params: TunnelMemberParams) =>
       )
     )
   }).pipe(Effect.scoped)
+
+/** Gateways of a lab give out addresses of one /16 each. */
+const sameNetwork = (a: string, b: string | undefined): boolean =>
+  b !== undefined && a.split(".", 2).join(".") === b.split(".", 2).join(".")
 
 const makePayload = (bytes: number): Uint8Array => {
   const payload = new Uint8Array(Math.max(bytes, HEADER_BYTES))

@@ -14,11 +14,14 @@ import {
   brokerLinkRecovers,
   clientSays,
   clientsAre,
+  inputEffect,
   latencyAtMost,
   noThunderingHerd,
   occurs,
   opsRecovered,
-  opsSucceed
+  opsSucceed,
+  sameAddresses,
+  statusLeaves
 } from "./service.ts"
 
 export const CHECKS: Readonly<Record<string, Check>> = {
@@ -36,5 +39,8 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   "broker-link-recovers": brokerLinkRecovers,
   "no-thundering-herd": noThunderingHerd,
   occurs,
+  "input-effect": inputEffect,
+  "same-addresses": sameAddresses,
+  "status-leaves": statusLeaves,
   "latency-at-most": latencyAtMost
 }

@@ -1,8 +1,12 @@
 /** Checks of what users get: operations that succeed, recovery in bounded time, load that stays bounded. */
 
 import type { TraceEvent } from "@horizon/core/lab/trace.ts"
+import { Histogram } from "@horizon/core/measure/histogram.ts"
 import type { Check, CheckInput } from "./check.ts"
 import { eventsOf } from "./check.ts"
+
+/** Outcome of an operation that made no sense at its time, so that it counts neither way. */
+const NOT_TRIED = "elsewhere"
 
 type OpDone = Extract<TraceEvent, { readonly kind: "op.done" }>
 
@@ -15,6 +19,8 @@ const ops = (input: CheckInput, params: Readonly<Record<string, any>>): Readonly
       fields.op === params.op &&
       fields.intendedNs >= fromNs &&
       fields.intendedNs < toNs &&
+      fields.outcome !== NOT_TRIED &&
+      (params.to === undefined || params.to.includes(fields.to)) &&
       (params.actors === undefined || params.actors.includes(fields.actor))
   )
 }
@@ -233,6 +239,71 @@ export const latencyAtMost: Check = {
     return {
       sentence: `p${params.percentile} of ${params.op} is at most ${params.maxUs / 1000} ms (seen ${seenUs / 1000} ms)`,
       checked: latencies.length,
+      violations:
+        seenUs <= params.maxUs ? [] : [{ sentence: `p${params.percentile} was ${seenUs / 1000} ms`, events: [] }]
+    }
+  }
+}
+
+/** Once `fromMs` has come, the client's status leaves `state` within `withinMs`. */
+export const statusLeaves: Check = {
+  verdict: "safety",
+  run: (input, params) => {
+    const said = eventsOf(input, "client.status").filter((event) => event.node === params.client)
+    const leaves = said.find((event) => event.atNs >= params.fromMs * 1e6 && event.fields.state !== params.state)
+    const tookMs = leaves === undefined ? Number.POSITIVE_INFINITY : leaves.atNs / 1e6 - params.fromMs
+    return {
+      sentence: `${params.client} stops saying ${params.state} within ${params.withinMs / 1000} s`,
+      checked: said.length,
+      violations:
+        tookMs <= params.withinMs
+          ? []
+          : [
+              {
+                sentence: `it said ${params.state} for ${tookMs} ms more`,
+                events: leaves === undefined ? [] : [leaves.id]
+              }
+            ]
+    }
+  }
+}
+
+/** Each subject is leased one and the same address all through the run. */
+export const sameAddresses: Check = {
+  verdict: "safety",
+  run: (input) => {
+    const first = new Map<string, { address: string; event: number }>()
+    const violations: Array<{ sentence: string; events: ReadonlyArray<number> }> = []
+    const granted = eventsOf(input, "lease.granted")
+    for (const event of granted) {
+      const key = `${event.node} ${event.fields.subject}`
+      const known = first.get(key)
+      if (known === undefined) first.set(key, { address: event.fields.address, event: event.id })
+      else if (known.address !== event.fields.address) {
+        violations.push({
+          sentence: `${event.fields.subject} had ${known.address} and then got ${event.fields.address}`,
+          events: [known.event, event.id]
+        })
+      }
+    }
+    return { sentence: "a device keeps its tunnel address", checked: granted.length, violations }
+  }
+}
+
+/** The `percentile` of the time from a player's input to its effect is at most `maxUs`, over all players. */
+export const inputEffect: Check = {
+  verdict: "performance",
+  run: (input, params) => {
+    const histogram = new Histogram()
+    for (const event of eventsOf(input, "op.histogram")) {
+      if (event.fields.op === "game.input-effect" && event.fields.fromNs >= (params.fromMs ?? 0) * 1e6) {
+        histogram.mergeSparse(event.fields)
+      }
+    }
+    const seenUs = histogram.count === 0 ? 0 : Math.round(histogram.percentile(params.percentile) / 1000)
+    return {
+      sentence: `p${params.percentile} from input to effect is at most ${params.maxUs / 1000} ms (seen ${seenUs / 1000} ms)`,
+      checked: histogram.count,
       violations:
         seenUs <= params.maxUs ? [] : [{ sentence: `p${params.percentile} was ${seenUs / 1000} ms`, events: [] }]
     }

@@ -53,10 +53,14 @@ test("a killed process runs no fiber and no finalizer again", () => {
       log.push("woke")
     }).pipe(Effect.scoped)
   )
+  const keep = process.atDeath(() => log.push("closed by itself"))
+  process.atDeath(() => log.push("socket closed"))
+  keep()
   kernel.run(5e8)
   process.kill()
+  process.kill()
   kernel.run(5e9)
-  expect(log).toEqual([])
+  expect(log).toEqual(["socket closed"])
 })
 
 test("an interrupted fiber runs its finalizers", () => {

@@ -72,6 +72,7 @@ export class Process {
   alive = true
   paused = false
   private held: Array<() => void> = []
+  private readonly endings = new Set<() => void>()
   private readonly context: Context.Context<never>
   private readonly log: (message: string) => void
 
@@ -123,10 +124,22 @@ export class Process {
     for (const work of held) this.kernel.enqueue(work)
   }
 
-  /** Death without a word: no fiber runs again, no finalizer either. */
+  /**
+   * What the host's kernel does for a process that dies: closes its sockets, rolls back its transaction. `ending` runs once, when
+   * the process is killed; the returned function takes it back (the process closed the thing itself).
+   */
+  atDeath(ending: () => void): () => void {
+    this.endings.add(ending)
+    return () => this.endings.delete(ending)
+  }
+
+  /** Death without a word: no fiber runs again, no finalizer either; only the endings of `atDeath` run. */
   kill(): void {
+    if (!this.alive) return
     this.alive = false
     this.held = []
+    for (const ending of this.endings) ending()
+    this.endings.clear()
   }
 
   private makeContext(): Context.Context<never> {

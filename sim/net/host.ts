@@ -9,7 +9,7 @@ import { assert } from "@horizon/core/assert.ts"
 import { parseV4 } from "@horizon/core/wire/address.ts"
 import type { Rng } from "../kernel/rng.ts"
 import { ICMP, icmpKind, quotedProtocol, quotedSourcePort } from "./icmp.ts"
-import type { Interface } from "./interface.ts"
+import type { Interface, InterfaceOwner } from "./interface.ts"
 import type { Network } from "./network.ts"
 import { PROTOCOL } from "./packet.ts"
 
@@ -37,7 +37,7 @@ interface Listener {
   readonly receive: PacketReceiver
 }
 
-export class SimHost {
+export class SimHost implements InterfaceOwner {
   readonly name: string
   /** Position among the topology's hosts; also the index of its interface. */
   readonly index: number
@@ -67,8 +67,7 @@ export class SimHost {
     const destination = pool.destination[packet]
     pool.origin[packet] = this.index
     const local = destination === this.address || isLoopback(destination)
-    if (pool.source[packet] === 0)
-      pool.source[packet] = isLoopback(destination) ? LOOPBACK_ADDRESS : this.address
+    if (pool.source[packet] === 0) pool.source[packet] = isLoopback(destination) ? LOOPBACK_ADDRESS : this.address
     this.network.countSent(packet, this.name)
     if (local) this.network.loopBack(packet, this.index)
     else this.interface.up.offer(packet)
@@ -132,6 +131,11 @@ export class SimHost {
     pool.free(packet)
   }
 
+  /** An ICMP error that the host's own link made: it comes back by the loopback. */
+  sendIcmp(packet: number): void {
+    this.send(packet)
+  }
+
   private listenerOf(protocol: number, port: number, address: number): Listener | undefined {
     const there = this.listeners.get(portKey(protocol, port))
     if (there === undefined) return undefined
@@ -156,9 +160,7 @@ export class SimHost {
     const { pool } = network
     const destination = pool.destination[packet]
     // RFC 1122 §3.2.2: no error about a broadcast.
-    const answer = this.isBroadcast(destination)
-      ? -1
-      : network.icmpAbout(packet, ICMP.portUnreachable, 0, destination)
+    const answer = this.isBroadcast(destination) ? -1 : network.icmpAbout(packet, ICMP.portUnreachable, 0, destination)
     network.drop(packet, this.interface, this.name, "no-listener")
     if (answer >= 0) this.send(answer)
   }

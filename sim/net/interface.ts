@@ -3,7 +3,7 @@
  * of core/link with random streams of its own and a stack of changes that faults have laid over its declared spec.
  */
 
-import { Link, type LinkSink } from "@horizon/core/link/link.ts"
+import { LINK_DROP_NAMES, Link, type LinkSink } from "@horizon/core/link/link.ts"
 import type { LinkSpec } from "@horizon/core/link/spec.ts"
 import { ICMP } from "./icmp.ts"
 import type { Network } from "./network.ts"
@@ -98,12 +98,24 @@ export class AccessLink implements LinkSink {
   /** Pulls the cable; the returned function plugs it in again, once as many have done so as have pulled. */
   cut(): () => void {
     let undone = false
-    if (this.downs++ === 0) this.setDown(true)
+    if (this.downs++ === 0) this.link.setDown(true)
     return () => {
       if (undone) return
       undone = true
-      if (--this.downs === 0) this.setDown(false)
+      if (--this.downs === 0) this.link.setDown(false)
     }
+  }
+
+  /** Packets that wait in the link's queue now. */
+  queuePackets(): number {
+    this.refresh()
+    return this.link.queuePackets
+  }
+
+  /** Bytes that wait in the link's queue now. */
+  queueBytes(): number {
+    this.refresh()
+    return this.link.queueBytes
   }
 
   // --- LinkSink
@@ -118,8 +130,8 @@ export class AccessLink implements LinkSink {
     else network.arriveAtSubnet(packet, atNs, this.interface.index)
   }
 
-  drop(packet: number, reason: string): void {
-    this.network.drop(packet, this.interface, this.name, reason)
+  drop(packet: number, reason: number): void {
+    this.network.drop(packet, this.interface, this.name, LINK_DROP_NAMES[reason])
   }
 
   copy(packet: number): number {
@@ -153,21 +165,20 @@ export class AccessLink implements LinkSink {
   tooBig(packet: number, mtuBytes: number): void {
     const { network } = this
     const answer = network.icmpAbout(packet, ICMP.fragmentationNeeded, mtuBytes, this.interface.address)
-    network.drop(packet, this.interface, this.name, "mtu")
-    if (answer < 0) return
-    if (this.direction === "up") this.interface.owner!.sendIcmp(answer)
-    else this.interface.subnet.forward(answer, this.interface)
+    // By an event, because the answer's way may lead over this very link, which is busy now.
+    if (answer >= 0) network.answerFrom(answer, this.interface.index, this.direction)
   }
 
   // --- own
 
   private configure(): void {
-    this.link.configure(this.network.kernel.nowNs, Object.assign({}, this.declared, ...this.changes) as LinkSpec)
+    this.link.configure(this.network.kernel.nowNs, this.changes.reduce(overlay, this.declared))
     this.arm()
   }
 
-  private setDown(down: boolean): void {
-    this.link.setDown(down)
+  /** The link counts what has left its queue only when it is called. */
+  private refresh(): void {
+    this.link.handleTimeout(this.network.kernel.nowNs)
     this.arm()
   }
 
@@ -187,3 +198,16 @@ export class AccessLink implements LinkSink {
     this.arm()
   }
 }
+
+/**
+ * The spec with a change laid over it. Where the two together would make no link (a rate and a delivery trace, a reorder gap where
+ * reordering is forbidden) the change wins, because faults that were drawn apart may meet.
+ */
+const overlay = (spec: LinkSpec, change: Partial<LinkSpec>): LinkSpec => ({
+  ...spec,
+  ...((change.rateBps ?? 0) > 0 ? { deliveryTraceMs: [] } : {}),
+  ...((change.deliveryTraceMs ?? []).length > 0 ? { rateBps: 0 } : {}),
+  ...(change.reordering === "forbidden" ? { reorderGap: null } : {}),
+  ...((change.reorderGap ?? null) !== null ? { reordering: "allowed" } : {}),
+  ...change
+})

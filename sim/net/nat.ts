@@ -17,7 +17,7 @@ import { PROTOCOL } from "./packet.ts"
 /** Life of an unused stream mapping. */
 export const STREAM_TIMEOUT_NS = 2 * 3600 * 1e9
 
-/** Remote endpoints that one mapping remembers for filtering; the oldest is forgotten. */
+/** Remote endpoints that one mapping remembers for filtering; then an early one is forgotten. */
 const SESSIONS_MAX = 4096
 
 /** An inside endpoint as seen from outside. */
@@ -25,6 +25,9 @@ export interface Mapping {
   readonly protocol: number
   readonly insideAddress: number
   readonly insidePort: number
+  /** The only remote endpoint that it is for, if the NAT is symmetric; else 0. */
+  readonly remoteAddress: number
+  readonly remotePort: number
   outsidePort: number
   /** Last outbound packet. */
   lastNs: number
@@ -128,7 +131,8 @@ export class Nat {
   ): Mapping | undefined {
     const flow = this.flows(protocol).get(insideAddress, insidePort)
     if (flow === undefined) return undefined
-    return this.alive(nowNs, flow.byRemote === undefined ? flow.any : flow.byRemote.get(remoteAddress, remotePort))
+    const symmetric = this.kind === "symmetric"
+    return this.alive(nowNs, symmetric ? flow.get(remoteAddress, remotePort) : flow.get(0, 0))
   }
 
   /** Forgets everything, as a router does that restarts. */
@@ -161,19 +165,25 @@ export class Nat {
     const kept = insidePort > 0 && this.byOutsidePort(nowNs, protocol, insidePort) === undefined
     const outsidePort = kept ? insidePort : this.drawPort(nowNs, protocol, insidePort)
     if (outsidePort === undefined) return undefined
-    const sessions = new EndpointMap<Session>()
-    const mapping: Mapping = { protocol, insideAddress, insidePort, outsidePort, lastNs: nowNs, sessions }
+    const symmetric = this.kind === "symmetric"
+    const mapping: Mapping = {
+      protocol,
+      insideAddress,
+      insidePort,
+      remoteAddress: symmetric ? remoteAddress : 0,
+      remotePort: symmetric ? remotePort : 0,
+      outsidePort,
+      lastNs: nowNs,
+      sessions: new EndpointMap()
+    }
     this.outside.set(portKey(protocol, outsidePort), mapping)
     const flows = this.flows(protocol)
-    if (this.kind !== "symmetric") flows.set(insideAddress, insidePort, { any: mapping, byRemote: undefined })
-    else {
-      let flow = flows.get(insideAddress, insidePort)
-      if (flow === undefined) {
-        flow = { any: undefined, byRemote: new EndpointMap() }
-        flows.set(insideAddress, insidePort, flow)
-      }
-      flow.byRemote!.set(remoteAddress, remotePort, mapping)
+    let flow = flows.get(insideAddress, insidePort)
+    if (flow === undefined) {
+      flow = new EndpointMap()
+      flows.set(insideAddress, insidePort, flow)
     }
+    flow.set(mapping.remoteAddress, mapping.remotePort, mapping)
     return mapping
   }
 
@@ -197,9 +207,8 @@ export class Nat {
     this.outside.delete(portKey(mapping.protocol, mapping.outsidePort))
     const flows = this.flows(mapping.protocol)
     const flow = flows.get(mapping.insideAddress, mapping.insidePort)
-    flow?.byRemote?.deleteValue(mapping)
-    if (flow?.byRemote === undefined || flow.byRemote.size === 0)
-      flows.delete(mapping.insideAddress, mapping.insidePort)
+    flow?.delete(mapping.remoteAddress, mapping.remotePort)
+    if (flow?.size === 0) flows.delete(mapping.insideAddress, mapping.insidePort)
     return undefined
   }
 
@@ -217,10 +226,7 @@ export class Nat {
   }
 }
 
-/** What an inside endpoint has: one mapping, or one for each remote endpoint. */
-interface Flow {
-  readonly any: Mapping | undefined
-  readonly byRemote: EndpointMap<Mapping> | undefined
-}
+/** Mappings of an inside endpoint by remote endpoint; a NAT that is not symmetric keeps one, at 0.0.0.0:0. */
+type Flow = EndpointMap<Mapping>
 
 const portKey = (protocol: number, port: number): number => protocol * 65_536 + port

@@ -42,6 +42,8 @@ export class PacketPool {
   damaged: Uint8Array
   /** `PACKET_BYTES_MAX` bytes for each packet. */
   slab: Uint8Array
+  /** The slab as 32-bit words. */
+  words: Int32Array
   /** Packets that exist now, and the most that ever did. */
   used = 0
   usedMax = 0
@@ -66,6 +68,7 @@ export class PacketPool {
     this.origin = new Int32Array(this.capacity)
     this.damaged = new Uint8Array(this.capacity)
     this.slab = new Uint8Array(this.capacity * PACKET_BYTES_MAX)
+    this.words = new Int32Array(this.slab.buffer)
     this.freeIds = new Int32Array(this.capacity)
     this.refill(0)
   }
@@ -148,6 +151,7 @@ export class PacketPool {
     this.origin = widen(this.origin, new Int32Array(this.capacity))
     this.damaged = widen(this.damaged, new Uint8Array(this.capacity))
     this.slab = widen(this.slab, new Uint8Array(this.capacity * PACKET_BYTES_MAX))
+    this.words = new Int32Array(this.slab.buffer)
     this.freeIds = new Int32Array(this.capacity)
     this.refill(before)
     return true

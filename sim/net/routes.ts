@@ -53,8 +53,7 @@ export class Routes {
     const to = this.longestMatch(from, address)
     if (to >= 0) return this.next[from * this.subnets.length + to]
     return this.routers.findIndex(
-      (router) =>
-        router.outside === from && router.subnets.some((inside) => contains(this.subnets[inside], address))
+      (router) => router.outside === from && router.subnets.some((inside) => contains(this.subnets[inside], address))
     )
   }
 

@@ -38,7 +38,10 @@ export interface SessionHandler {
   onData(session: number, channel: number, bytes: Uint8Array, at: number, length: number): void
 }
 
-/** Rare events, for the control side. */
+/**
+ * Rare events, for the control side. A server's session number is given out again only after its `closed` event was polled. For a
+ * client `refused` is the server's word (or its wrong identity) before the session stood; everything else that ends it is `closed`.
+ */
 export type SessionEvent =
   | {
       readonly kind: "established"
@@ -158,6 +161,8 @@ export interface SessionOptions {
   readonly wallMs: () => number
   /** Positions of the replay window: 64 (game) to 8,192 (tunnel). */
   readonly replayWindow: number
+  /** Longest datagram to send, 1,200 if left out; at most what a slot of the outbox holds. */
+  readonly datagramBytesMax?: number
   /** Planted faults, for canaries (core/port/fault-points.ts). */
   readonly faultPoint: (name: string) => boolean
 }

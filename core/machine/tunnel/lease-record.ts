@@ -6,6 +6,7 @@
  * that reads it back ends its session.
  */
 
+import { bytesToUtf8 } from "@noble/ciphers/utils.js"
 import { bytesToHex, hexToBytes, utf8ToBytes } from "@noble/hashes/utils.js"
 import { assert } from "../../assert.ts"
 import { LEASES_MAX, type Lease } from "./pool.ts"
@@ -59,11 +60,9 @@ export const decodeLeases = (
   for (let i = 0; i < count; i++) {
     const tenantAt = at + LEASE_BYTES
     if (tenantAt > bytes.length || tenantAt + bytes[tenantAt - 1] > bytes.length) return undefined
-    const tenant = utf8(bytes.subarray(tenantAt, tenantAt + bytes[tenantAt - 1]))
-    if (tenant === undefined) return undefined
     leases.push({
       address: view.getUint32(at, true),
-      tenant,
+      tenant: bytesToUtf8(bytes.subarray(tenantAt, tenantAt + bytes[tenantAt - 1])),
       deviceId: bytesToHex(bytes.subarray(at + 4, at + 4 + DEVICE_ID_BYTES)),
       idleFromNs: nowNs - view.getUint32(at + 20, true) * SECOND_NS
     })
@@ -71,13 +70,4 @@ export const decodeLeases = (
   }
   if (at !== bytes.length) return undefined
   return bytes[1] === prefix.length && view.getUint32(2, true) === prefix.network ? leases : []
-}
-
-/** Text of well-formed UTF-8, else `undefined`; through percent-encoding, because ES2024 alone has no decoder. */
-const utf8 = (bytes: Uint8Array): string | undefined => {
-  try {
-    return decodeURIComponent(bytesToHex(bytes).replace(/../g, "%$&"))
-  } catch {
-    return undefined
-  }
 }

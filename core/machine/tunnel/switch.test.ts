@@ -14,7 +14,7 @@ const makeSwitch = (change: { broadcastCopiesPerSecond?: number; refuse?: boolea
   const out: Array<{ session: number; packet: Uint8Array }> = []
   const fabric = new TunnelSwitch({
     prefix,
-    sessionsMax: 32,
+    sessionNumbers: 32,
     mtuBytes: 1170,
     broadcastCopiesPerSecond: change.broadcastCopiesPerSecond ?? 100,
     send: (_nowNs, session, bytes, at, length) => {

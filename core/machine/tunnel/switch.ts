@@ -55,7 +55,8 @@ const UNREACHABLES_PER_SECOND = 100
 
 export interface SwitchOptions {
   readonly prefix: Prefix
-  readonly sessionsMax: number
+  /** Session numbers are below this. */
+  readonly sessionNumbers: number
   readonly mtuBytes: number
   /** Copies of broadcast and multicast packets that one tenant may cause. */
   readonly broadcastCopiesPerSecond: number
@@ -93,14 +94,14 @@ export class TunnelSwitch {
     this.gateway = gatewayAddress(options.prefix)
     this.broadcast = broadcastAddress(options.prefix)
     this.sessionAt = new Uint32Array(prefixSize(options.prefix))
-    this.addressOf = new Uint32Array(options.sessionsMax)
-    this.tenantOf = new Array<Tenant | undefined>(options.sessionsMax).fill(undefined)
+    this.addressOf = new Uint32Array(options.sessionNumbers)
+    this.tenantOf = new Array<Tenant | undefined>(options.sessionNumbers).fill(undefined)
   }
 
   /** Gives `session` an address. A session that had it before (the device has connected anew) loses it. */
   join(session: number, address: number, tenantName: string): void {
     const index = prefixIndex(this.options.prefix, address)
-    assert(index > 1 && session < this.options.sessionsMax, "a member has a session and an address of the prefix")
+    assert(index > 1 && session < this.options.sessionNumbers, "a member has a session and an address of the prefix")
     this.leave(session)
     let tenant = this.tenants.get(tenantName)
     if (tenant === undefined) {

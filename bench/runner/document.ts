@@ -1,0 +1,175 @@
+/** Makes the run document from what a run left behind: latencies, time series, the fault timeline, the moment worth drawing. */
+
+import type { Fault } from "@horizon/core/lab/fault.ts"
+import { describeFault } from "@horizon/core/lab/fault.ts"
+import type { TraceEvent } from "@horizon/core/lab/trace.ts"
+import type { CheckOutcome, LatencySeries, LogLine, RunDocument, TimeSeries } from "@horizon/core/measure/document.ts"
+import { Histogram } from "@horizon/core/measure/histogram.ts"
+import type { Run } from "@horizon/core/measure/run.ts"
+import type { Scenario } from "@horizon/scenarios/scenario.ts"
+import type { WorldRunOutcome } from "../world/world.ts"
+import { pickMoments } from "./moment.ts"
+import { environment } from "./provenance.ts"
+
+/** Lines of the log that are kept. */
+const LOG_LINES_MAX = 2_000
+
+export interface DocumentParts {
+  readonly run: Run
+  readonly scenario: Scenario
+  readonly outcome: WorldRunOutcome
+  readonly checks: ReadonlyArray<CheckOutcome>
+  readonly fidelity: string
+}
+
+export const makeDocument = ({ run, scenario, outcome, checks, fidelity }: DocumentParts): RunDocument => {
+  const { events } = outcome.trace
+  const place = ({ name, kind, host }: { name: string; kind: string; host: string }) => ({ name, kind, host })
+  return {
+    format: "horizon-run/1",
+    run,
+    summary: scenario.summary,
+    fidelity,
+    madeAt: new Date().toISOString(),
+    environment: environment(),
+    nodes: scenario.nodes.map(place),
+    actors: scenario.actors.map(place),
+    durationMs: Math.round(outcome.seconds * 1000),
+    livenessFromMs: outcome.livenessNs === undefined ? null : outcome.livenessNs / 1e6,
+    faults: outcome.timeline.map((fault) => faultEntry(fault)),
+    timeline: outcome.timeline,
+    checks,
+    watched: outcome.watched,
+    latencies: latencies(events),
+    series: timeSeries(events),
+    moments: pickMoments(events, run, outcome.timeline),
+    log: log(events)
+  }
+}
+
+const faultEntry = (fault: Fault) => ({
+  atMs: fault.atMs,
+  untilMs:
+    "forMs" in fault
+      ? fault.atMs + fault.forMs
+      : fault.kind === "crash" && fault.downMs !== null
+        ? fault.atMs + fault.downMs
+        : null,
+  kind: fault.kind,
+  words: describeFault(fault)
+})
+
+const latencies = (events: ReadonlyArray<TraceEvent>): ReadonlyArray<LatencySeries> => {
+  const byOp = new Map<string, { histogram: Histogram; actors: Set<string>; outcomes: Record<string, number> }>()
+  const entry = (op: string) => {
+    const known = byOp.get(op)
+    if (known !== undefined) return known
+    const made = { histogram: new Histogram(), actors: new Set<string>(), outcomes: {} }
+    byOp.set(op, made)
+    return made
+  }
+  const count = (outcomes: Record<string, number>, outcome: string, times: number): void => {
+    if (times > 0) outcomes[outcome] = (outcomes[outcome] ?? 0) + times
+  }
+  for (const event of events) {
+    if (event.kind === "op.done") {
+      const { histogram, actors, outcomes } = entry(event.fields.op)
+      actors.add(event.fields.actor)
+      count(outcomes, event.fields.outcome, 1)
+      if (event.fields.outcome === "ok") histogram.record(event.fields.endedNs - event.fields.intendedNs)
+    } else if (event.kind === "op.histogram") {
+      const { histogram, actors, outcomes } = entry(event.fields.op)
+      actors.add(event.fields.actor)
+      histogram.mergeSparse(event.fields)
+      count(outcomes, "ok", event.fields.sent - event.fields.lost)
+      count(outcomes, "lost", event.fields.lost)
+    }
+  }
+  return [...byOp].map(([op, { histogram, actors, outcomes }]) => ({
+    op,
+    actors: actors.size,
+    outcomes,
+    ...histogram.sparse()
+  }))
+}
+
+const GROUPS: ReadonlyArray<readonly [RegExp, TimeSeries["group"]]> = [
+  [/^throughput/, "throughput"],
+  [/^queue/, "queue"],
+  [/^tick/, "tick"]
+]
+
+/** Series from `sample` events, and the latency of each operation per second (median and p99). */
+const timeSeries = (events: ReadonlyArray<TraceEvent>): ReadonlyArray<TimeSeries> => {
+  const sampled = new Map<string, { unit: string; seconds: Array<number>; values: Array<number> }>()
+  const perSecond = new Map<string, Map<number, Histogram>>()
+  const histogram = (op: string, second: number): Histogram => {
+    const seconds = perSecond.get(op) ?? new Map<number, Histogram>()
+    perSecond.set(op, seconds)
+    const known = seconds.get(second) ?? new Histogram()
+    seconds.set(second, known)
+    return known
+  }
+  for (const event of events) {
+    if (event.kind === "sample") {
+      const { name, unit, value } = event.fields
+      const series = sampled.get(name) ?? { unit, seconds: [], values: [] }
+      sampled.set(name, series)
+      series.seconds.push(event.atNs / 1e9)
+      series.values.push(value)
+    } else if (event.kind === "op.done" && event.fields.outcome === "ok") {
+      const { op, intendedNs, endedNs } = event.fields
+      histogram(op, Math.floor(intendedNs / 1e9)).record(endedNs - intendedNs)
+    } else if (event.kind === "op.histogram") {
+      histogram(event.fields.op, Math.floor(event.fields.fromNs / 1e9)).mergeSparse(event.fields)
+    }
+  }
+  const series: Array<TimeSeries> = []
+  for (const [name, { unit, seconds, values }] of sampled) {
+    series.push({
+      name,
+      unit,
+      group: GROUPS.find(([pattern]) => pattern.test(name))?.[1] ?? "control",
+      seconds,
+      values
+    })
+  }
+  for (const [op, seconds] of perSecond) {
+    const at = [...seconds.keys()].sort((a, b) => a - b)
+    for (const p of [50, 99]) {
+      series.push({
+        name: `${op} p${p}`,
+        unit: "ms",
+        group: "latency",
+        seconds: at,
+        values: at.map((second) => seconds.get(second)!.percentile(p) / 1e6)
+      })
+    }
+  }
+  return series
+}
+
+/** Kinds that come too often, or say too little, for a log that people read. */
+const NOT_LOGGED = new Set<TraceEvent["kind"]>([
+  "op.done",
+  "op.histogram",
+  "sample",
+  "message",
+  "broker.heartbeat",
+  "broker.request",
+  "sometimes"
+])
+
+const log = (events: ReadonlyArray<TraceEvent>): ReadonlyArray<LogLine> =>
+  events
+    .filter((event) => !NOT_LOGGED.has(event.kind))
+    .slice(0, LOG_LINES_MAX)
+    .map(({ id, atNs, node, kind, fields }) => ({ id, atNs, node, kind, words: wordsOf(fields) }))
+
+/** The fields of an event on one line. */
+export const wordsOf = (fields: object): string => {
+  if ("words" in fields && typeof fields.words === "string") return fields.words
+  return Object.entries(fields)
+    .map(([key, value]) => `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`)
+    .join(", ")
+}

@@ -1,0 +1,158 @@
+/**
+ * The simulated world: one process, virtual time, real node code. The run is cut into slices of a simulated second; each slice
+ * runs with the guard up, between them the command line may draw its progress.
+ */
+
+import { DatabaseSync } from "node:sqlite"
+import type { Crypto } from "@horizon/core/crypto/crypto.ts"
+import { nobleCrypto } from "@horizon/core/crypto/noble.ts"
+import { stubCrypto } from "@horizon/core/crypto/stub.ts"
+import type { Failure } from "@horizon/core/measure/run.ts"
+import type { EngineRows, SqlEngine } from "@horizon/core/port/store.ts"
+import { goalsMet, validateScenario } from "@horizon/scenarios/judge.ts"
+import { Digest } from "@horizon/sim/kernel/digest.ts"
+import { Kernel, Livelock } from "@horizon/sim/kernel/kernel.ts"
+import { driveFaults } from "./fault-driver.ts"
+import { Guard, WorldLeak } from "./guard.ts"
+import { sampleNetwork } from "./sampler.ts"
+import { SimLab } from "./sim-lab.ts"
+import { drawSwarm, NO_SWARM } from "./swarm.ts"
+import type { World, WorldRunOptions, WorldRunOutcome } from "./world.ts"
+
+const SLICE_NS = 1e9
+
+export interface SimulatedOptions {
+  /** `noble` is real cryptography; `stub` measures the simulator without it. */
+  readonly crypto?: "noble" | "stub"
+}
+
+export const makeSimulated = (options: SimulatedOptions = {}): World => ({
+  name: "simulated",
+  summary: "one process, virtual time, every fault; a seed replays exactly",
+  fidelity:
+    options.crypto === "stub" ? "simulated, infinitely fast CPU, stub cryptography" : "simulated, infinitely fast CPU",
+  offers: new Set([
+    "impaired-links",
+    "nat",
+    "partition",
+    "crash",
+    "outage",
+    "pause",
+    "clock-control",
+    "store-faults",
+    "slow-consumer",
+    "upgrade",
+    "swarm",
+    "planted-faults",
+    "virtual-time"
+  ]),
+  run: (run) => runSimulated(run, options.crypto === "stub" ? stubCrypto : nobleCrypto)
+})
+
+const runSimulated = async (options: WorldRunOptions, crypto: Crypto): Promise<WorldRunOutcome> => {
+  const { scenario, seed } = options
+  const problems = validateScenario(scenario)
+  if (problems.length > 0) throw new Error(`scenario ${scenario.name} is not sound: ${problems.join("; ")}`)
+  const swarm = scenario.swarm === undefined ? undefined : drawSwarm(scenario, seed)
+  const timeline = options.timeline ?? [...scenario.faults, ...(swarm?.timeline ?? [])]
+  const { order, preemptPpm, maxOpsBeforeYield } = swarm ?? NO_SWARM
+  const digest = new Digest(options.record?.from, options.record?.to)
+  const kernel = new Kernel({ seed, order, preemptPpm, maxOpsBeforeYield, digest })
+  const guard = new Guard()
+  const lab = new SimLab({ kernel, scenario, crypto, openEngine: openMemoryEngine })
+  kernel.afterStep = () => {
+    if (guard.leak !== undefined) kernel.abort = guard.leak
+  }
+  sampleNetwork(lab)
+  const driver = driveFaults(
+    timeline,
+    lab.handles,
+    (ms, work) => void kernel.callAt(ms * 1e6, work),
+    lab.trace,
+    () => kernel.nowNs
+  )
+  const failures: Array<Failure> = []
+  let livenessNs: number | undefined
+  try {
+    const endNs = scenario.durationMs * 1e6
+    await runSlices(kernel, guard, endNs, options, () => false)
+    guard.during(() => {
+      livenessNs = kernel.nowNs
+      driver.heal()
+      lab.write("world", "phase.liveness", {})
+    })
+    const met = (): boolean =>
+      goalsMet({ scenario, events: lab.trace.events, watched: lab.watched(), nowNs: kernel.nowNs, livenessNs })
+    await runSlices(kernel, guard, endNs + scenario.livenessMs * 1e6, options, met)
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    failures.push(harnessFailure(error))
+  }
+  for (const sentence of lab.actorFailures) failures.push({ id: "actor", verdict: "harness", sentence, events: [] })
+  lab.close()
+  return {
+    trace: lab.trace,
+    watched: lab.watched(),
+    failures,
+    digest: digest.hex(),
+    checkpoints: digest.checkpoints,
+    recorded: digest.recorded.map(({ index, atNs, node, kind, size, hash }) => ({
+      index,
+      atNs,
+      words: lab.describe(node, kind, size, hash)
+    })),
+    events: kernel.events + kernel.tasks,
+    packets: lab.network.counters.sent,
+    seconds: kernel.nowNs / 1e9,
+    livenessNs,
+    timeline,
+    drawn: swarm?.drawn ?? {}
+  }
+}
+
+/** Runs to `untilNs`, or until `done` holds at the end of a slice. */
+const runSlices = async (
+  kernel: Kernel,
+  guard: Guard,
+  untilNs: number,
+  options: WorldRunOptions,
+  done: () => boolean
+): Promise<void> => {
+  while (kernel.nowNs < untilNs && !done() && !options.signal?.aborted) {
+    guard.during(() => kernel.run(Math.min(kernel.nowNs + SLICE_NS, untilNs)))
+    options.progress?.(kernel.nowNs / 1e9)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+const harnessFailure = (error: Error): Failure => ({
+  id: error instanceof WorldLeak ? "guard" : error instanceof Livelock ? "livelock" : "kernel",
+  verdict: "harness",
+  sentence: error instanceof WorldLeak || error instanceof Livelock ? error.message : (error.stack ?? error.message),
+  events: []
+})
+
+/** SQLite in memory: synchronous, deterministic, the same dialect as a libSQL file. */
+const openMemoryEngine = (): SqlEngine => {
+  const database = new DatabaseSync(":memory:")
+  const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>()
+  return {
+    name: "sqlite in memory",
+    run: (sql, parameters): EngineRows => {
+      const statement = statements.get(sql) ?? database.prepare(sql)
+      statements.set(sql, statement)
+      statement.setReturnArrays(true)
+      const columns = statement.columns().map((column) => column.name)
+      if (columns.length === 0) {
+        statement.run(...(parameters as ReadonlyArray<never>))
+        return { columns: [], rows: [] }
+      }
+      return {
+        columns,
+        rows: statement.all(...(parameters as ReadonlyArray<never>)) as unknown as ReadonlyArray<ReadonlyArray<unknown>>
+      }
+    },
+    inTransaction: () => database.isTransaction,
+    close: () => database.close()
+  }
+}

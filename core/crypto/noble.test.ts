@@ -1,0 +1,4 @@
+import { cryptoContract } from "./crypto.contract.ts"
+import { nobleCrypto } from "./noble.ts"
+
+cryptoContract(nobleCrypto)

@@ -1,0 +1,201 @@
+/**
+ * A LinkSpec as queueing disciplines of the Linux kernel: the arguments of `tc`, or the fields that the kernel cannot do.
+ *
+ * The kernel has no single qdisc with the link's stages, so up to three are stacked on the device's egress:
+ *
+ * - no shaper: `netem` alone;
+ * - a rate before a droptail queue bounded in packets: `netem` (loss … duplicate, rate, limit), in it a second `netem` (delay,
+ *   jitter, reordering). That is the link's own order of stages, and netem's rate gives each packet its serialisation delay;
+ * - a rate before CoDel or a queue bounded in bytes: `netem` (loss … jitter), in it `tbf`, in it `codel`.
+ *
+ * Where the kernel does something near to the spec but not the same, the plan says so in `notes`, for reports.
+ * Sources: tc-netem(8), tc-tbf(8), tc-codel(8), tc-stab(8), iproute2 6.
+ */
+
+import type { LinkSpec } from "./spec.ts"
+
+/** A field that tc cannot express, and why. */
+export interface TcRefusal {
+  readonly field: keyof LinkSpec
+  readonly sentence: string
+}
+
+/** What to run: one argument list of `tc` per qdisc, in order, on a device without a root qdisc; or why it cannot be done. */
+export type TcPlan =
+  | { readonly ok: true; readonly qdiscs: ReadonlyArray<ReadonlyArray<string>>; readonly notes: ReadonlyArray<string> }
+  | { readonly ok: false; readonly refusals: ReadonlyArray<TcRefusal> }
+
+/** An Ethernet header, which the kernel counts in a packet's length and a LinkSpec does not. */
+const ETHERNET_HEADER_BYTES = 14
+
+/** Packets that a netem which only delays may hold: more than any delay line needs, because netem drops what is over. */
+const DELAY_LINE_PACKETS = 1_000_000
+
+/** netem keeps packets in order only where it has a rate; this one costs 12 ns for 1,500 bytes. */
+const ORDER_KEEPING_RATE_BPS = 1_000_000_000_000
+
+/** The plan for the egress of `device`. */
+export const tcPlan = (spec: LinkSpec, device: string): TcPlan => {
+  const refusals = refuse(spec)
+  if (refusals.length > 0) return { ok: false, refusals }
+  const stack = stackOf(spec)
+  const qdiscs = stack.qdiscs.map((words, index) => [
+    "qdisc",
+    "add",
+    "dev",
+    device,
+    ...(index === 0 ? ["root"] : ["parent", `${index}:1`]),
+    "handle",
+    `${index + 1}:`,
+    ...words
+  ])
+  const notes = [...stack.notes]
+  if (spec.corruptPpm > 0)
+    notes.push("corruptPpm: netem flips a bit anywhere in the frame, its Ethernet header included")
+  return { ok: true, qdiscs, notes }
+}
+
+/** The arguments of `tc` that take the plan off `device` again. */
+export const tcClear = (device: string): ReadonlyArray<string> => ["qdisc", "del", "dev", device, "root"]
+
+const refuse = (spec: LinkSpec): ReadonlyArray<TcRefusal> => {
+  const refusals: Array<TcRefusal> = []
+  const unless = (can: boolean, field: keyof LinkSpec, sentence: string): void => {
+    if (!can) refusals.push({ field, sentence })
+  }
+  unless(spec.dropList.length === 0, "dropList", "tc cannot drop packets by their number")
+  unless(spec.truncatePpm === 0, "truncatePpm", "tc cannot cut packets")
+  unless(spec.deliveryTraceMs.length === 0, "deliveryTraceMs", "tc cannot replay a trace of delivery opportunities")
+  unless(
+    spec.lossPpm === 0 || spec.burstLoss === null,
+    "burstLoss",
+    "netem has one loss model at a time: give lossPpm or burstLoss, for example lossPpm as lossGoodPpm"
+  )
+  unless(
+    spec.mtuBytes === 0 || spec.mtuBytes === 1500,
+    "mtuBytes",
+    `tc does not look at packet sizes: set the device's MTU to ${spec.mtuBytes} with ip-link(8) and plan the rest with mtuBytes 0`
+  )
+  unless(
+    spec.reorderGap === null || spec.delayUs > 0 || spec.jitterUs > 0,
+    "reorderGap",
+    "netem reorders by letting packets skip the delay, and there is none"
+  )
+  return refusals
+}
+
+interface Stack {
+  readonly qdiscs: ReadonlyArray<ReadonlyArray<string>>
+  readonly notes: ReadonlyArray<string>
+}
+
+const stackOf = (spec: LinkSpec): Stack => {
+  if (spec.rateBps === 0) return { qdiscs: [netem(DELAY_LINE_PACKETS, damage(spec), delay(spec))], notes: [] }
+  if (spec.queue.kind === "codel" || bytesBind(spec)) return bucketStack(spec)
+  return rateStack(spec)
+}
+
+/** Whether full-size packets fill the queue's bytes before its packets. */
+const bytesBind = (spec: LinkSpec): boolean => spec.queue.bytesMax < spec.queue.packetsMax * (spec.mtuBytes || 1500)
+
+/** netem's limit counts the packet being serialised too, hence the one more. */
+const rateStack = (spec: LinkSpec): Stack => {
+  const limit = spec.queue.packetsMax + 1
+  const rate = ["rate", `${spec.rateBps}bit`, `${spec.overheadBytes - ETHERNET_HEADER_BYTES}`]
+  const notes = ["queue: bytesMax is not enforced, only packetsMax"]
+  if (delay(spec).length === 0) return { qdiscs: [netem(limit, damage(spec), rate)], notes }
+  if (spec.duplicatePpm === 0)
+    return { qdiscs: [netem(limit, damage(spec), rate), netem(DELAY_LINE_PACKETS, delay(spec))], notes }
+  // Recent kernels refuse a netem that duplicates above another netem.
+  notes.push("duplicatePpm: the packets on their way count in the queue, because a duplicating netem stands alone")
+  if (spec.jitterUs > 0 && spec.reordering === "allowed")
+    notes.push("reordering: a netem with a rate keeps packets in order")
+  return { qdiscs: [netem(limit, damage(spec), delayWords(spec), rate)], notes }
+}
+
+const bucketStack = (spec: LinkSpec): Stack => {
+  const { queue } = spec
+  const notes = ["rateBps: the first packet of a burst passes the token bucket without a serialisation delay"]
+  if (delay(spec).length > 0)
+    notes.push("delayUs: stands before the queue; with jitter the queue sees jittered arrivals")
+  const qdiscs = [netem(DELAY_LINE_PACKETS, damage(spec), delay(spec)), tokenBucket(spec)]
+  if (queue.kind === "codel") {
+    notes.push("queue: bytesMax is not enforced, only packetsMax")
+    qdiscs.push([
+      "codel",
+      "limit",
+      `${queue.packetsMax}`,
+      "target",
+      `${queue.targetUs}us`,
+      "interval",
+      `${queue.intervalUs}us`,
+      queue.ecn ? "ecn" : "noecn"
+    ])
+  } else notes.push("queue: packetsMax is not enforced, only bytesMax")
+  return { qdiscs, notes }
+}
+
+const netem = (limit: number, ...options: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => [
+  "netem",
+  "limit",
+  `${limit}`,
+  ...options.flat()
+]
+
+/** The size table sets framing: it may be negative, other than tbf's own overhead. The bucket holds 1 ms or one packet. */
+const tokenBucket = (spec: LinkSpec): ReadonlyArray<string> => {
+  const largest = (spec.mtuBytes || 65_535) + ETHERNET_HEADER_BYTES + spec.overheadBytes
+  return [
+    "stab",
+    "overhead",
+    `${spec.overheadBytes - ETHERNET_HEADER_BYTES}`,
+    "linklayer",
+    "ethernet",
+    "tbf",
+    "rate",
+    `${spec.rateBps}bit`,
+    "burst",
+    `${Math.max(largest, Math.ceil(spec.rateBps / 8_000))}b`,
+    "limit",
+    `${Math.max(spec.queue.bytesMax, largest)}b`
+  ]
+}
+
+const damage = (spec: LinkSpec): ReadonlyArray<string> => {
+  const words: Array<string> = []
+  const burst = spec.burstLoss
+  if (spec.lossPpm > 0) words.push("loss", "random", percent(spec.lossPpm))
+  if (burst !== null)
+    words.push(
+      "loss",
+      "gemodel",
+      percent(burst.goodToBadPpm),
+      percent(burst.badToGoodPpm),
+      percent(burst.lossBadPpm),
+      percent(burst.lossGoodPpm)
+    )
+  if (spec.corruptPpm > 0) words.push("corrupt", percent(spec.corruptPpm))
+  if (spec.duplicatePpm > 0) words.push("duplicate", percent(spec.duplicatePpm))
+  return words
+}
+
+/** Delay, jitter and reordering of a netem without a rate of its own. */
+const delay = (spec: LinkSpec): ReadonlyArray<string> => {
+  const words = [...delayWords(spec)]
+  if (spec.jitterUs > 0 && spec.reordering === "forbidden") words.push("rate", `${ORDER_KEEPING_RATE_BPS}bit`)
+  return words
+}
+
+const delayWords = (spec: LinkSpec): ReadonlyArray<string> => {
+  const words: Array<string> = []
+  if (spec.delayUs > 0 || spec.jitterUs > 0) words.push("delay", `${spec.delayUs}us`)
+  if (spec.jitterUs > 0) {
+    words.push(`${spec.jitterUs}us`)
+    // Without a table netem's jitter is uniform; tc has no table of that name.
+    if (spec.distribution !== "uniform") words.push("distribution", spec.distribution)
+  }
+  if (spec.reorderGap !== null) words.push("reorder", percent(spec.reorderGap.ppm), "gap", `${spec.reorderGap.gap}`)
+  return words
+}
+
+const percent = (ppm: number): string => `${ppm / 10_000}%`

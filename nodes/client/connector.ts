@@ -1,0 +1,246 @@
+/** One connection at a time: handshake, virtual interface, proof; carries packets until it is lost, and says why. */
+
+import type { MemberAgent } from "@horizon/core/api/member-agent.ts"
+import { makeClientEndpoint } from "@horizon/core/machine/session/client.ts"
+import { describeClose } from "@horizon/core/machine/session/reasons.ts"
+import {
+  CLOSE,
+  type ClientEndpoint,
+  type CloseReason,
+  type SessionEvent
+} from "@horizon/core/machine/session/session.ts"
+import { decodeParameters, type TunnelParameters } from "@horizon/core/machine/tunnel/parameters.ts"
+import { formatCidr } from "@horizon/core/machine/tunnel/prefix.ts"
+import type { ProofState, TunnelProof } from "@horizon/core/machine/tunnel/proof.ts"
+import type { Crypto } from "@horizon/core/port/crypto.ts"
+import type { RandomSource } from "@horizon/core/port/entropy.ts"
+import type { SessionShell } from "@horizon/core/port/session-shell.ts"
+import type { TraceWriter } from "@horizon/core/port/trace.ts"
+import type { Tun } from "@horizon/core/port/tun.ts"
+import { formatEndpoint } from "@horizon/core/wire/address.ts"
+import { Effect, Exit, Option, Queue, Scope } from "effect"
+import { type ClientError, fromTun } from "./error.ts"
+import type { HeldTicket } from "./gateways.ts"
+import { badParameters, deadTunnel, lostSession, type Setback } from "./setback.ts"
+import type { StatusBoard } from "./status.ts"
+import { TunnelLink } from "./tunnel-link.ts"
+
+export interface ConnectorOptions {
+  readonly agent: MemberAgent
+  readonly shell: SessionShell
+  readonly board: StatusBoard
+  readonly trace: TraceWriter
+  readonly crypto: Crypto["Service"]
+  readonly random: RandomSource
+  readonly tun: Tun["Service"]
+  readonly faultPoint: (name: string) => boolean
+  /** Name of the virtual interface. */
+  readonly interface: string
+  /** Called at each proof. */
+  readonly onProved: (parameters: TunnelParameters, server: string) => void
+}
+
+type Happening = SessionEvent | { readonly kind: "tunnel-dead"; readonly everProved: boolean }
+
+/** An open virtual interface. */
+interface OpenDevice {
+  readonly cidr: string
+  readonly mtuBytes: number
+  readonly scope: Scope.Closeable
+}
+
+/** Packets by which one may be late and still be accepted. */
+const REPLAY_WINDOW = 8_192
+/** A handshake that the endpoint itself has not given up by then is given up, ms. */
+const HANDSHAKE_MS = 15_000
+/**
+ * A tunnel that has not been proved for so long is given up, though the session is not: a gateway that has started anew knows
+ * nothing of the session, and a new handshake finds that out sooner than the session's own dead time of 10 s.
+ */
+const DEAD_TUNNEL_NS = 6_000_000_000
+
+export class Connector {
+  readonly link: TunnelLink
+  private readonly options: ConnectorOptions
+  private device: OpenDevice | undefined
+  /** Of the connection in progress. */
+  private session: ClientEndpoint | undefined
+  private parameters: TunnelParameters | undefined
+  private openedNs = 0
+  private server = ""
+  private happenings: Queue.Queue<Happening> | undefined
+
+  constructor(options: ConnectorOptions) {
+    this.options = options
+    this.link = new TunnelLink({
+      shell: options.shell,
+      fill: (bytes) => options.random.fill(bytes),
+      onProof: (nowNs, state, proof) => this.onProof(nowNs, state, proof)
+    })
+  }
+
+  /** Connects with `ticket` and carries packets; ends only when that is over. */
+  run(ticket: HeldTicket): Effect.Effect<never, Setback | ClientError> {
+    const { board } = this.options
+    const { name, endpoint } = ticket.server.record
+    const self = this
+    return Effect.gen(function* () {
+      board.set("connecting", `${name} at ${formatEndpoint(endpoint)} is being connected to.`)
+      const happenings = yield* Queue.dropping<Happening>(64)
+      self.happenings = happenings
+      self.server = name
+      const session = self.start(ticket, happenings)
+      const first = yield* Effect.timeoutOption(Queue.take(happenings), HANDSHAKE_MS)
+      const event: Happening = Option.getOrElse(first, () => HANDSHAKE_TIMEOUT)
+      if (event.kind !== "established") return yield* Effect.fail(self.setback(event, ticket))
+      const { parameters } = self
+      if (parameters === undefined) return yield* Effect.fail(badParameters(name))
+      yield* self.openDevice(parameters)
+      self.openedNs = self.options.shell.act((nowNs) => {
+        self.link.open(nowNs, session, parameters)
+        return nowNs
+      })
+      for (;;) {
+        const next = yield* Queue.take(happenings)
+        if (next.kind !== "established" && next.kind !== "roamed") return yield* Effect.fail(self.setback(next, ticket))
+      }
+    }).pipe(Effect.ensuring(Effect.sync(() => this.leave())))
+  }
+
+  /** Closes the virtual interface; for the end of the client. */
+  closeDevice(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { device } = this
+      this.device = undefined
+      this.link.detach()
+      return device === undefined ? Effect.void : Scope.close(device.scope, Exit.void)
+    })
+  }
+
+  private start(ticket: HeldTicket, happenings: Queue.Queue<Happening>): ClientEndpoint {
+    const { agent, crypto, random, shell, faultPoint } = this.options
+    this.parameters = undefined
+    const session = makeClientEndpoint(
+      {
+        crypto,
+        identity: agent.identity,
+        fill: (bytes) => random.fill(bytes),
+        wallMs: () => agent.brokerNowMs(),
+        replayWindow: REPLAY_WINDOW,
+        faultPoint,
+        server: ticket.server.record.endpoint,
+        serverKey: ticket.server.record.publicKey,
+        ticket: ticket.ticket,
+        onReady: (parameters) => {
+          this.parameters = decodeParameters(parameters)
+        }
+      },
+      shell.outbox,
+      this.link
+    )
+    this.session = session
+    shell.drive(
+      session,
+      (event) => {
+        this.traceEvent(event)
+        Queue.offerUnsafe(happenings, event)
+      },
+      this.link
+    )
+    shell.act((nowNs) => session.connect(nowNs))
+    return session
+  }
+
+  /** Says goodbye if there is somebody to say it to, and lets go of the socket. */
+  private leave(): void {
+    const { session } = this
+    const { shell } = this.options
+    this.happenings = undefined
+    this.link.close()
+    if (session?.state === "established") shell.act((nowNs) => session.close(nowNs, CLOSE.normal))
+    this.session = undefined
+    shell.rest()
+  }
+
+  private setback(event: Happening, ticket: HeldTicket): Setback {
+    switch (event.kind) {
+      case "tunnel-dead":
+        return deadTunnel(this.server, event.everProved)
+      case "refused":
+      case "closed":
+        return lostSession(event.reason, this.server, !ticket.cached)
+      case "established":
+      case "roamed":
+        return lostSession(CLOSE.normal, this.server, !ticket.cached)
+    }
+  }
+
+  /** The virtual interface with the address that the gateway gave: the one already open if it has it. */
+  private openDevice(parameters: TunnelParameters): Effect.Effect<void, ClientError> {
+    const cidr = formatCidr(parameters.address, parameters.prefixLength)
+    const { mtuBytes } = parameters
+    const { tun, board } = this.options
+    const self = this
+    return Effect.gen(function* () {
+      board.address(cidr)
+      if (self.device?.cidr === cidr && self.device.mtuBytes === mtuBytes) return
+      yield* self.closeDevice()
+      const scope = yield* Scope.make()
+      self.device = { cidr, mtuBytes, scope }
+      const opened = tun.open({ name: self.options.interface, cidr, mtuBytes })
+      self.link.attach(yield* Scope.provide(opened, scope))
+    }).pipe(Effect.mapError(fromTun))
+  }
+
+  private onProof(nowNs: number, state: ProofState, proof: TunnelProof): void {
+    const { board, onProved } = this.options
+    const { parameters, server } = this
+    if (parameters === undefined) return
+    if (state === "proved") {
+      board.proved(nowNs, proof.lastProvedNs, Math.round(proof.rttNs / 1_000))
+      return onProved(parameters, server)
+    }
+    const silentSinceNs = state === "stale" ? proof.lastProvedNs : this.openedNs
+    if (state === "stale")
+      board.set("degraded", `The session with ${server} is up, but nothing comes back through the tunnel at present.`)
+    if (nowNs - silentSinceNs >= DEAD_TUNNEL_NS && this.happenings !== undefined)
+      Queue.offerUnsafe(this.happenings, { kind: "tunnel-dead", everProved: state === "stale" })
+  }
+
+  private traceEvent(event: SessionEvent): void {
+    const { trace } = this.options
+    switch (event.kind) {
+      case "established":
+        return trace("session.established", {
+          role: "client",
+          connectionId: event.connectionId,
+          peer: formatEndpoint(event.peer),
+          subject: event.subject.deviceId
+        })
+      case "refused":
+        return trace("session.refused", {
+          role: "client",
+          peer: formatEndpoint(event.peer),
+          reason: describeClose(event.reason)
+        })
+      case "closed":
+        return trace("session.closed", {
+          role: "client",
+          connectionId: event.connectionId,
+          reason: describeClose(event.reason)
+        })
+      case "roamed":
+        return trace("session.roamed", {
+          connectionId: event.connectionId,
+          from: formatEndpoint(event.from),
+          to: formatEndpoint(event.to)
+        })
+    }
+  }
+}
+
+const HANDSHAKE_TIMEOUT: Happening = {
+  kind: "refused",
+  peer: { address: "0.0.0.0", port: 0 },
+  reason: CLOSE.handshakeTimeout satisfies CloseReason
+}

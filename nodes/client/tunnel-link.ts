@@ -1,0 +1,161 @@
+/**
+ * The client's packet path: host ⇄ virtual interface ⇄ session, and the proof that it works.
+ *
+ * Plain calls on preallocated slots. What does not belong into the tunnel is dropped and counted here, in both directions: the
+ * gateway would drop what the host sends under a foreign source, and the host must not be handed what is not for it.
+ */
+
+import { CHANNEL, type ClientEndpoint, SEND, type SessionHandler } from "@horizon/core/machine/session/session.ts"
+import {
+  ipv4Destination,
+  ipv4Source,
+  isIpv4Packet,
+  isMulticast,
+  LIMITED_BROADCAST
+} from "@horizon/core/machine/tunnel/ipv4.ts"
+import type { TunnelParameters } from "@horizon/core/machine/tunnel/parameters.ts"
+import { broadcastAddress, type Prefix, prefixIndex, prefixOf } from "@horizon/core/machine/tunnel/prefix.ts"
+import { PROOF_TOKEN_BYTES, type ProofState, TunnelProof } from "@horizon/core/machine/tunnel/proof.ts"
+import type { Companion, SessionShell } from "@horizon/core/port/session-shell.ts"
+import type { TunDevice } from "@horizon/core/port/tun.ts"
+import { Outbox } from "@horizon/core/wire/batch.ts"
+
+export interface TunnelLinkOptions {
+  readonly shell: SessionShell
+  readonly fill: (bytes: Uint8Array) => void
+  /** Told at each proof and whenever the state of the proof changes. */
+  readonly onProof: (nowNs: number, state: ProofState, proof: TunnelProof) => void
+}
+
+/** A session with the parameters that its READY gave. */
+interface Live {
+  readonly endpoint: ClientEndpoint
+  readonly parameters: TunnelParameters
+  readonly prefix: Prefix
+  readonly broadcast: number
+  readonly proof: TunnelProof
+}
+
+export class TunnelLink implements SessionHandler, Companion {
+  /** From the host: not IPv4, foreign source, no session, not taken by the session. */
+  dropsFromHost = 0
+  /** From the gateway: not a sound packet for this member, or no interface. */
+  dropsToHost = 0
+  private readonly options: TunnelLinkOptions
+  private device: TunDevice | undefined
+  private toHost: Outbox | undefined
+  private live: Live | undefined
+  private lastState: ProofState = "unproved"
+
+  constructor(options: TunnelLinkOptions) {
+    this.options = options
+  }
+
+  /** Moves packets of `device` from now on. */
+  attach(device: TunDevice): void {
+    this.device = device
+    this.toHost = new Outbox(device.tx, (count) => device.send(count))
+    device.onBatch((nowNs, count) => {
+      if (this.device === device) this.handleHostBatch(nowNs, count)
+    })
+  }
+
+  detach(): void {
+    this.device = undefined
+    this.toHost = undefined
+  }
+
+  /** The session is established; the proof starts at once. */
+  open(nowNs: number, endpoint: ClientEndpoint, parameters: TunnelParameters): void {
+    const token = new Uint8Array(PROOF_TOKEN_BYTES)
+    this.options.fill(token)
+    const { address, gateway, prefixLength } = parameters
+    const proof = new TunnelProof(nowNs, {
+      address,
+      gateway,
+      token,
+      send: (atNs, bytes, at, length) => endpoint.send(atNs, CHANNEL.tunnel, bytes, at, length)
+    })
+    this.lastState = "unproved"
+    const prefix = prefixOf(address, prefixLength)
+    this.live = { endpoint, parameters, prefix, proof, broadcast: broadcastAddress(prefix) }
+  }
+
+  /** The session is gone; what the host sends is dropped until there is another one. */
+  close(): void {
+    this.live = undefined
+  }
+
+  onData(_session: number, channel: number, bytes: Uint8Array, at: number, length: number): void {
+    const { live } = this
+    if (live === undefined || channel !== CHANNEL.tunnel) return
+    const { nowNs } = this.options.shell
+    if (live.proof.handlePacket(nowNs, bytes, at, length)) {
+      this.lastState = "proved"
+      return this.options.onProof(nowNs, "proved", live.proof)
+    }
+    if (this.toHost === undefined || !isForHost(live, bytes, at, length) || length > this.toHost.batch.slotBytes) {
+      this.dropsToHost++
+      return
+    }
+    const to = this.toHost.batch.offset(this.toHost.next())
+    const { slab } = this.toHost.batch
+    // A loop, because `set` would need a view of the bytes, which is an allocation for each packet.
+    for (let i = 0; i < length; i++) slab[to + i] = bytes[at + i]
+    this.toHost.commit(length)
+  }
+
+  flush(): void {
+    this.toHost?.flush()
+  }
+
+  handleTimeout(nowNs: number): void {
+    const { live } = this
+    if (live === undefined) return
+    live.proof.handleTimeout(nowNs)
+    const state = live.proof.state(nowNs)
+    if (state === "proved" && this.lastState === "proved") return
+    this.lastState = state
+    this.options.onProof(nowNs, state, live.proof)
+  }
+
+  pollTimeout(): number {
+    return this.live?.proof.pollTimeout() ?? Number.POSITIVE_INFINITY
+  }
+
+  private handleHostBatch(nowNs: number, count: number): void {
+    const { device, live } = this
+    if (device === undefined) return
+    if (live === undefined) {
+      this.dropsFromHost += count
+      return
+    }
+    const { rx } = device
+    this.options.shell.enter(nowNs)
+    for (let i = 0; i < count; i++) {
+      const at = rx.offset(i)
+      const length = rx.length[i]
+      const sent =
+        isFromHost(live, rx.slab, at, length) &&
+        live.endpoint.send(nowNs, CHANNEL.tunnel, rx.slab, at, length) === SEND.ok
+      if (!sent) this.dropsFromHost++
+    }
+    this.options.shell.leave()
+  }
+}
+
+/** Whether the host may send this into the tunnel: IPv4 under its own tunnel address, not above the MTU. */
+const isFromHost = ({ parameters }: Live, bytes: Uint8Array, at: number, length: number): boolean =>
+  length <= parameters.mtuBytes && isIpv4Packet(bytes, at, length) && ipv4Source(bytes, at) === parameters.address
+
+/** Whether the host may be handed this: from an address of the tunnel, to this member or to all. */
+const isForHost = ({ parameters, prefix, broadcast }: Live, bytes: Uint8Array, at: number, length: number): boolean => {
+  if (!isIpv4Packet(bytes, at, length)) return false
+  const destination = ipv4Destination(bytes, at)
+  const forUs =
+    destination === parameters.address ||
+    destination === broadcast ||
+    destination === LIMITED_BROADCAST ||
+    isMulticast(destination)
+  return forUs && prefixIndex(prefix, ipv4Source(bytes, at)) >= 0
+}

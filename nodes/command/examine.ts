@@ -1,0 +1,246 @@
+/** What `horizon doctor` looks at: reads files, opens sockets for a moment, asks programs for their version; changes nothing. */
+
+import { execFile } from "node:child_process"
+import { createSocket } from "node:dgram"
+import { accessSync, constants, readFileSync } from "node:fs"
+import { availableParallelism, freemem, release, totalmem } from "node:os"
+import { delimiter, join } from "node:path"
+
+export interface Finding {
+  readonly name: string
+  readonly state: "ok" | "absent" | "missing"
+  /** Whether nothing runs without it. */
+  readonly must: boolean
+  /** What was found, or what was not. */
+  readonly seen: string
+  /** What it is for. */
+  readonly purpose: string
+  /** How to get it. */
+  readonly remedy?: string
+}
+
+/** Longest wait for a program that is asked for its version. */
+const ASK_MS = 3_000
+const NODE_MAJOR = 24
+const MEMORY_BYTES_MIN = 2 * 1024 ** 3
+
+/** All findings, the musts first. */
+export const examine = async (): Promise<ReadonlyArray<Finding>> => [
+  node(),
+  cores(),
+  memory(),
+  await libsql(),
+  simulated(),
+  await loopback("udp4", "127.0.0.1"),
+  await loopback("udp6", "::1"),
+  ...(await namespaces()),
+  ...(await Promise.all(PROGRAMS.map(program)))
+]
+
+const node = (): Finding => {
+  const major = Number(process.versions.node.split(".")[0])
+  return {
+    name: "Node.js",
+    state: major >= NODE_MAJOR ? "ok" : "missing",
+    must: true,
+    seen: process.versions.node,
+    purpose: "runs everything; TypeScript without a build step",
+    remedy: `npm ci    (brings Node.js ${NODE_MAJOR} for the npm scripts)`
+  }
+}
+
+const cores = (): Finding => ({
+  name: "cores",
+  state: "ok",
+  must: false,
+  seen: String(availableParallelism()),
+  purpose: "batches of seeds run on all of them"
+})
+
+const memory = (): Finding => ({
+  name: "memory",
+  state: totalmem() >= MEMORY_BYTES_MIN ? "ok" : "absent",
+  must: false,
+  seen: `${gibibytes(totalmem())} GiB, ${gibibytes(freemem())} free`,
+  purpose: "about 0.3 GiB for each run at once"
+})
+
+const gibibytes = (bytes: number): string => (bytes / 1024 ** 3).toFixed(1)
+
+const libsql = async (): Promise<Finding> => {
+  const about = { name: "libSQL driver", must: true, purpose: "the broker's store, locks on key directories" }
+  try {
+    const { default: Database } = await import("libsql")
+    const database = new Database(":memory:")
+    const [version] = database.prepare("SELECT sqlite_version()").raw(true).get([]) as unknown as [string]
+    database.close()
+    return { ...about, state: "ok", seen: `SQLite ${version}` }
+  } catch (cause) {
+    return { ...about, state: "missing", seen: (cause as Error).message.split("\n")[0], remedy: "npm ci" }
+  }
+}
+
+const simulated = (): Finding => ({
+  name: "world: simulated",
+  state: "ok",
+  must: true,
+  seen: "always",
+  purpose: "all scenarios, in virtual time"
+})
+
+const loopback = (family: "udp4" | "udp6", address: string): Promise<Finding> =>
+  new Promise((resolve) => {
+    const socket = createSocket(family)
+    const finish = (seen: string, ok: boolean): void => {
+      socket.close()
+      resolve({
+        name: family === "udp4" ? "world: loopback" : "IPv6",
+        state: ok ? "ok" : "absent",
+        must: false,
+        seen,
+        purpose: family === "udp4" ? "scenarios on real sockets of this machine" : "sockets on both families"
+      })
+    }
+    socket.once("error", (error) => finish(`${address}: ${(error as NodeJS.ErrnoException).code}`, false))
+    socket.bind(0, address, () => finish(`UDP on ${address}`, true))
+  })
+
+/** What scenarios in network namespaces (and Mininet) need. */
+const namespaces = async (): Promise<ReadonlyArray<Finding>> => {
+  const root = process.getuid?.() === 0
+  const world = "scenarios on the kernel's own network (netns, Mininet)"
+  const tool = async (name: string, args: ReadonlyArray<string>, pack: string): Promise<Finding> => {
+    const said = await ask(name, args)
+    return {
+      name,
+      state: said === undefined ? "absent" : "ok",
+      must: false,
+      seen: said ?? "not found",
+      purpose: world,
+      remedy: `apt install ${pack}`
+    }
+  }
+  return [
+    {
+      name: "root",
+      state: root ? "ok" : "absent",
+      must: false,
+      seen: root ? "yes" : "no",
+      purpose: world,
+      remedy: "sudo npx horizon …"
+    },
+    await tool("ip", ["-V"], "iproute2"),
+    await tool("tc", ["-V"], "iproute2"),
+    netem(),
+    await tool("nft", ["--version"], "nftables"),
+    await tool("mn", ["--version"], "mininet")
+  ]
+}
+
+/** Whether the kernel has the netem queueing discipline: loaded, built in, or as a module. */
+const netem = (): Finding => {
+  const kernel = release()
+  const read = (path: string): string => {
+    try {
+      return readFileSync(path, "utf8")
+    } catch {
+      return ""
+    }
+  }
+  const where = read("/proc/modules").includes("sch_netem")
+    ? "loaded"
+    : read(`/lib/modules/${kernel}/modules.builtin`).includes("sch_netem")
+      ? "built in"
+      : read(`/lib/modules/${kernel}/modules.dep`).includes("sch_netem")
+        ? "as a module"
+        : read(`/boot/config-${kernel}`).includes("CONFIG_NET_SCH_NETEM=y")
+          ? "built in"
+          : undefined
+  return {
+    name: "netem",
+    state: where === undefined ? "absent" : "ok",
+    must: false,
+    seen: where === undefined ? `not seen in kernel ${kernel}` : `${where}, kernel ${kernel}`,
+    purpose: "delay, loss and rate in those worlds",
+    remedy: "modprobe sch_netem    (a distribution kernel has it)"
+  }
+}
+
+interface Program {
+  readonly name: string
+  readonly commands: ReadonlyArray<string>
+  readonly args: ReadonlyArray<string>
+  readonly purpose: string
+  readonly remedy: string
+}
+
+const PROGRAMS: ReadonlyArray<Program> = [
+  {
+    name: "Chromium",
+    commands: ["chromium", "chromium-browser", "google-chrome"],
+    args: ["--version"],
+    purpose: "tests of the report page in a real browser",
+    remedy: "apt install chromium"
+  },
+  {
+    name: "PostgreSQL",
+    commands: ["postgres", "psql"],
+    args: ["--version"],
+    purpose: "the broker's highly available store",
+    remedy: "apt install postgresql"
+  },
+  {
+    name: "k6",
+    commands: ["k6"],
+    args: ["version"],
+    purpose: "HTTP load on the broker",
+    remedy: "see https://grafana.com/docs/k6/latest/set-up/install-k6/"
+  },
+  {
+    name: "Rust (cargo)",
+    commands: ["cargo"],
+    args: ["--version"],
+    purpose: "builds the native module (batched UDP, TUN)",
+    remedy: "apt install cargo"
+  },
+  {
+    name: "tshark",
+    commands: ["tshark"],
+    args: ["--version"],
+    purpose: "checks captures that a run writes",
+    remedy: "apt install tshark"
+  }
+]
+
+const program = async ({ args, commands, name, purpose, remedy }: Program): Promise<Finding> => {
+  for (const command of commands) {
+    const said = await ask(command, args)
+    if (said !== undefined) return { name, state: "ok", must: false, seen: said, purpose }
+  }
+  return { name, state: "absent", must: false, seen: "not found", purpose, remedy }
+}
+
+/** First line of what a program says, or `undefined` if it is not there. Administrators' directories are searched too. */
+const ask = (command: string, args: ReadonlyArray<string>): Promise<string | undefined> => {
+  const path = find(command)
+  if (path === undefined) return Promise.resolve(undefined)
+  return new Promise((resolve) => {
+    execFile(path, args, { timeout: ASK_MS, encoding: "utf8" }, (error, stdout, stderr) => {
+      const line = (stdout.trim() || stderr.trim()).split("\n")[0].slice(0, 60)
+      resolve(line !== "" ? line : error === null ? path : undefined)
+    })
+  })
+}
+
+const find = (command: string): string | undefined => {
+  for (const directory of [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin"]) {
+    const path = join(directory, command)
+    try {
+      accessSync(path, constants.X_OK)
+      return path
+    } catch {
+      // Not there.
+    }
+  }
+  return undefined
+}

@@ -1,0 +1,55 @@
+import { expect, test } from "vitest"
+import { Progress } from "./progress.ts"
+import type { Screen } from "./screen.ts"
+
+const make = (interactive: boolean) => {
+  const lines: Array<string> = []
+  const draws: Array<string> = []
+  const clock = { nowMs: 0 }
+  const screen: Screen = {
+    out: () => {},
+    err: (line) => lines.push(line),
+    draw: (text) => draws.push(text),
+    interactive,
+    colorOut: false,
+    colorErr: false,
+    columns: 120,
+    environment: {}
+  }
+  const progress = new Progress(screen, () => clock.nowMs)
+  progress.handle({ kind: "planned", runs: 1, workers: 1 })
+  progress.handle({ kind: "started", scenario: "swarm", world: "simulated", seed: 7 })
+  return { progress, lines, draws, clock }
+}
+
+test("the drawn line has name, seed, bar, time, percentage, speed and rest", () => {
+  const { clock, draws, progress } = make(true)
+  clock.nowMs = 1_000
+  progress.handle({ kind: "progress", scenario: "swarm", seed: 7, seconds: 30, ofSeconds: 120 })
+  expect(draws.at(-1)).toBe("\r\u001b[Kswarm seed 7  ██████░░░░░░░░░░░░░░░░░░  30.0/120 s  25 %  ×30  ETA 3 s")
+})
+
+test("the line is not drawn more than ten times a second", () => {
+  const { clock, draws, progress } = make(true)
+  const before = draws.length
+  for (let ms = 0; ms < 1_000; ms++) {
+    clock.nowMs = ms
+    progress.handle({ kind: "progress", scenario: "swarm", seed: 7, seconds: ms / 10, ofSeconds: 120 })
+  }
+  expect(draws.length - before).toBeLessThanOrEqual(10)
+})
+
+test("plain output stays quiet for a short run and tells the quarters of a long one", () => {
+  const { clock, lines, progress } = make(false)
+  for (let seconds = 0; seconds <= 120; seconds++) {
+    clock.nowMs = seconds * 10
+    progress.handle({ kind: "progress", scenario: "swarm", seed: 7, seconds, ofSeconds: 120 })
+  }
+  expect(lines).toEqual(["started  swarm seed 7 in the simulated world"])
+  const long = make(false)
+  for (let seconds = 0; seconds <= 120; seconds++) {
+    long.clock.nowMs = seconds * 500
+    long.progress.handle({ kind: "progress", scenario: "swarm", seed: 7, seconds, ofSeconds: 120 })
+  }
+  expect(long.lines.filter((line) => line.startsWith("running"))).toHaveLength(3)
+})

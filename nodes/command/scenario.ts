@@ -1,0 +1,242 @@
+/** `horizon scenario list` and `horizon scenario run`. */
+
+import { EXIT, type Run } from "@horizon/core/measure/run.ts"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { didYouMean } from "../config/nearest.ts"
+import { type CommandFailure, type CommandSpec, EXIT_CODES, failure, type Input } from "./command.ts"
+import { Progress, type ProgressEvent } from "./progress.ts"
+import { paint, type Screen, table } from "./screen.ts"
+import { parseSeed, parseSeeds, parseShard } from "./seeds.ts"
+import { printFailures, printVerdicts, summary } from "./verdicts.ts"
+
+/** What the commands need of the runner (bench/runner/runner.ts). */
+export interface Runner {
+  readonly listScenarios: () => ReadonlyArray<ListedScenario>
+  readonly runScenarios: (request: RunRequest) => Promise<RunnerResult>
+  readonly replay: (
+    file: string,
+    onEvent: (event: ProgressEvent) => void,
+    signal?: AbortSignal
+  ) => Promise<RunnerResult & { readonly digestWanted: string }>
+}
+
+export interface ListedScenario {
+  readonly name: string
+  readonly summary: string
+  readonly tags: ReadonlyArray<string>
+  readonly worlds: ReadonlyArray<string>
+  readonly needs: ReadonlyArray<string>
+  readonly durationSeconds: number
+}
+
+export interface RunRequest {
+  readonly names: ReadonlyArray<string>
+  readonly all: boolean
+  readonly world: string
+  readonly seeds: ReadonlyArray<number>
+  readonly shard?: { readonly index: number; readonly count: number }
+  readonly out?: string
+  readonly onEvent: (event: ProgressEvent) => void
+  readonly signal?: AbortSignal
+}
+
+export interface RunnerResult {
+  readonly runs: ReadonlyArray<Run>
+  readonly exitCode: number
+}
+
+/** Seed of a run when none is given: the same each time, so that a first run can be compared with anyone's. */
+const DEFAULT_SEED = 1
+
+/** How long the runner may take to stop, ms. */
+const STOP_MS = 5_000
+
+/** The commands, with the runner that `load` gives when one of them runs. */
+export const scenarioCommand = (load: () => Promise<Runner>): CommandSpec => ({
+  name: "scenario",
+  summary: "List scenarios, or run them in a world with a seed",
+  commands: [listCommand(load), runCommand(load)]
+})
+
+const listCommand = (load: () => Promise<Runner>): CommandSpec => ({
+  name: "list",
+  summary: "List the scenarios: what each asks, and in which worlds it runs",
+  flags: [
+    { name: "json", form: "boolean", description: "Print one JSON array" },
+    { name: "world", form: "text", metavar: "WORLD", description: "Only those that run in this world" },
+    { name: "tag", form: "text", metavar: "TAG", description: "Only those with this tag" }
+  ],
+  examples: [
+    { command: "horizon scenario list", description: "Everything there is" },
+    { command: "horizon scenario list --world loopback --json", description: "What runs on real sockets, for a script" }
+  ],
+  run: (input, screen) => Effect.flatMap(loading(load), (runner) => list(runner, input, screen))
+})
+
+const list = (runner: Runner, input: Input, screen: Screen): Effect.Effect<number, CommandFailure> => {
+  const all = runner.listScenarios()
+  const { tag, world } = input.text
+  for (const [what, wanted, of] of [
+    ["world", world, (scenario: ListedScenario) => scenario.worlds],
+    ["tag", tag, (scenario: ListedScenario) => scenario.tags]
+  ] as const) {
+    const known = [...new Set(all.flatMap(of))].sort()
+    if (wanted !== undefined && !known.includes(wanted)) {
+      const hint = didYouMean(wanted, known)
+      const line = `horizon: no scenario has the ${what} ${JSON.stringify(wanted)}${hint === "" ? `; known are ${known.join(", ")}` : hint}`
+      return Effect.fail(failure(EXIT.usage, line))
+    }
+  }
+  const chosen = all.filter(
+    (scenario) =>
+      (world === undefined || scenario.worlds.includes(world)) && (tag === undefined || scenario.tags.includes(tag))
+  )
+  if (input.on["json"] === true) screen.out(JSON.stringify(chosen, undefined, 2))
+  else printScenarios(chosen, screen)
+  return Effect.succeed(EXIT.pass)
+}
+
+const printScenarios = (scenarios: ReadonlyArray<ListedScenario>, screen: Screen): void => {
+  const rows = scenarios.map((scenario) => [
+    scenario.name,
+    `${scenario.durationSeconds} s`,
+    scenario.worlds.join(", "),
+    scenario.tags.join(", "),
+    scenario.summary
+  ])
+  const style = (cell: string, row: number): string => (row === 0 ? paint(screen.colorOut, "bold", cell) : cell)
+  const lines = table([["scenario", "lasts", "worlds", "tags", "what it asks"], ...rows], { right: [1], style })
+  for (const line of lines) screen.out(line)
+}
+
+const runCommand = (load: () => Promise<Runner>): CommandSpec => ({
+  name: "run",
+  summary: "Run scenarios and say what each came to",
+  description: [
+    "Runs scenarios in a world. Results go to standard output, progress to standard error. The same scenario, world, seed and",
+    `commit give the same run and digest. Ctrl-C ends the batch and keeps what has finished.\n\n${EXIT_CODES}`
+  ].join(" "),
+  argument: { name: "NAME", description: "Scenarios to run, see 'horizon scenario list'", required: false, many: true },
+  flags: [
+    { name: "all", form: "boolean", description: "Run every scenario that the world can run" },
+    {
+      name: "world",
+      form: "text",
+      metavar: "WORLD",
+      description: "Where: simulated (virtual time, exact replay) or loopback (real sockets and time) [default: simulated]"
+    },
+    {
+      name: "seed",
+      form: "text",
+      metavar: "N",
+      description: `Seed of all that is random, 0 to 2^53-1 [default: ${DEFAULT_SEED}]`
+    },
+    { name: "seeds", form: "text", metavar: "A..B", description: "One run for each seed from A to B, both included" },
+    { name: "shard", form: "text", metavar: "I/N", description: "Only the I-th of N equal parts, for several machines" },
+    { name: "out", form: "text", metavar: "DIR", description: "Write records, run documents and the HTML report there" },
+    { name: "json", form: "boolean", description: "Print one Run record a line instead of the table" }
+  ],
+  examples: [
+    { command: "horizon scenario run lossy-wifi", description: "One scenario, seed 1, in the simulated world" },
+    { command: "horizon scenario run swarm --seeds 1..1000 --out reports/out", description: "A night of chaos, with a report" },
+    { command: "horizon scenario run steady-state --world loopback", description: "The same nodes on real sockets" },
+    { command: "horizon scenario run --all --shard 2/4 --json", description: "A quarter of everything, for a pipeline" }
+  ],
+  run: (input, screen) =>
+    Effect.flatMap(Effect.fromResult(parseRequest(input)), (request) =>
+      Effect.flatMap(loading(load), (runner) =>
+        runBatch(screen, input.on["json"] === true, (onEvent, signal) => runner.runScenarios({ ...request, onEvent, signal }))
+      )
+    )
+})
+
+const parseRequest = (input: Input): Result.Result<Omit<RunRequest, "onEvent" | "signal">, CommandFailure> => {
+  const usage = (line: string) => Result.fail(failure(EXIT.usage, `horizon: ${line}`))
+  const { out, seed, seeds, shard, world } = input.text
+  const all = input.on["all"] === true
+  if (all && input.arguments.length > 0) return usage("give scenario names or --all, not both")
+  if (!all && input.arguments.length === 0) return usage("name at least one scenario, or give --all; 'horizon scenario list' shows them")
+  if (seed !== undefined && seeds !== undefined) return usage("give --seed or --seeds, not both")
+  const wanted =
+    seeds !== undefined
+      ? parseSeeds(seeds)
+      : seed !== undefined
+        ? Result.map(parseSeed(seed), (one) => [one])
+        : Result.succeed([DEFAULT_SEED])
+  if (Result.isFailure(wanted)) return usage(wanted.failure)
+  const part = shard === undefined ? undefined : parseShard(shard)
+  if (part !== undefined && Result.isFailure(part)) return usage(part.failure)
+  return Result.succeed({
+    names: [...new Set(input.arguments)],
+    all,
+    world: world ?? "simulated",
+    seeds: wanted.success,
+    ...(part === undefined ? {} : { shard: part.success }),
+    ...(out === undefined ? {} : { out })
+  })
+}
+
+/** Drives a batch, shows how it goes and what it came to. Interrupted, it says what has finished. */
+export const runBatch = <R extends RunnerResult>(
+  screen: Screen,
+  json: boolean,
+  start: (onEvent: (event: ProgressEvent) => void, signal: AbortSignal) => Promise<R>,
+  after: (result: R) => number = (result) => result.exitCode
+): Effect.Effect<number, CommandFailure> =>
+  Effect.suspend(() => {
+    const progress = new Progress(screen, () => performance.now())
+    const finished: Array<Run> = []
+    const abort = new AbortController()
+    let planned = 0
+    let report: string | undefined
+    const onEvent = (event: ProgressEvent): void => {
+      // What ends because it was told to end has not finished.
+      if (abort.signal.aborted) return
+      progress.handle(event)
+      if (event.kind === "planned") planned = event.runs
+      else if (event.kind === "report") report = event.path
+      else if (event.kind === "finished") {
+        finished.push(event.run)
+        if (json) screen.out(JSON.stringify(event.run))
+      }
+    }
+    const conclude = (result: R): number => {
+      progress.clear()
+      if (!json) printVerdicts(result.runs, screen)
+      if (report !== undefined) screen.err(`report: ${report}`)
+      const exitCode = after(result)
+      printFailures(result.runs, screen)
+      return exitCode
+    }
+    const settled = start(onEvent, abort.signal)
+    return Effect.tryPromise({ try: () => settled, catch: runnerFailure }).pipe(
+      Effect.map(conclude),
+      Effect.onInterrupt(() =>
+        Effect.suspend(() => {
+          abort.abort()
+          progress.clear()
+          if (!json && finished.length > 0) printVerdicts(finished, screen)
+          return Effect.ensuring(
+            // The runner writes what has finished; it gets a moment for that.
+            Effect.timeoutOption(Effect.exit(Effect.tryPromise(() => settled)), STOP_MS),
+            Effect.sync(() => screen.err(`interrupted: ${finished.length} of ${planned} runs had finished (${summary(finished)})`))
+          )
+        })
+      ),
+      Effect.onError(() => Effect.sync(() => progress.clear()))
+    )
+  })
+
+/** A name that the runner does not know is bad use; a folder that cannot be written is said; the rest is a bug of Horizon. */
+export const runnerFailure = (cause: unknown): CommandFailure => {
+  const { code, message, name, stack } = cause as NodeJS.ErrnoException
+  if (name === "UnknownName") return failure(EXIT.usage, `horizon: ${message}`)
+  if (code === "ENOENT") return failure(EXIT.noInput, `horizon: ${message}`)
+  if (typeof code === "string" && /^E[A-Z]+$/.test(code)) return failure(EXIT.unavailable, `horizon: ${message}`)
+  return failure(EXIT.harness, `horizon: the runner failed: ${stack ?? String(cause)}`)
+}
+
+/** Imports the runner: the scenarios, the simulator and the nodes come with it, so only when they are needed. */
+export const loading = <A>(load: () => Promise<A>): Effect.Effect<A, CommandFailure> =>
+  Effect.tryPromise({ try: load, catch: (cause) => failure(EXIT.harness, `horizon: ${(cause as Error).stack ?? String(cause)}`) })

@@ -1,0 +1,20 @@
+/** All actors by kind: scenarios refer to them as data. */
+
+import type { ActorProgram } from "./actor.ts"
+import { type BrokerProbeParams, brokerProbe } from "./broker-probe.ts"
+import { type PlayerParams, playerActor } from "./player.ts"
+import { timeThief } from "./time-thief.ts"
+import { type TunnelMemberParams, tunnelMember } from "./tunnel-member.ts"
+
+const ACTORS: Readonly<Record<string, (params: any) => ActorProgram>> = {
+  "tunnel-member": (params: TunnelMemberParams) => tunnelMember(params),
+  "broker-probe": (params: BrokerProbeParams) => brokerProbe(params),
+  player: (params: PlayerParams) => playerActor(params),
+  "time-thief": (params: { afterMs: number }) => timeThief(params)
+}
+
+export const ACTOR_KINDS: ReadonlyArray<string> = Object.keys(ACTORS)
+
+/** The program of an actor; `undefined` if there is no such kind. */
+export const actorProgram = (kind: string, params: Readonly<Record<string, unknown>>): ActorProgram | undefined =>
+  ACTORS[kind]?.(params)

@@ -1,0 +1,88 @@
+/** Nodes die, and clocks jump. */
+
+import { ALWAYS, buildLab, clientOf, lanActors } from "../plan.ts"
+import type { Scenario } from "../scenario.ts"
+
+const members = ["ada", "ben", "cem", "dora"]
+const homes = [
+  { name: "home-a", nat: "full-cone" as const, members: ["ada", "ben"] },
+  { name: "home-b", nat: "symmetric" as const, members: ["cem", "dora"] }
+]
+
+const crash = buildLab({ gateways: ["gateway"], games: [], homes })
+
+export const gatewayCrashRestart: Scenario = {
+  name: "gateway-crash-restart",
+  summary: "The gateway dies and comes back: members reconnect by themselves and keep their tunnel addresses.",
+  tags: ["tunnel", "resilience"],
+  durationMs: 40_000,
+  livenessMs: 20_000,
+  ...crash,
+  actors: lanActors({ members, ratePerSecond: 10 }),
+  faults: [{ kind: "crash", node: "gateway", atMs: 12_000, downMs: 3_000 }],
+  checks: [
+    ...ALWAYS,
+    { check: "status-truthful", params: {} },
+    { check: "same-addresses", params: {} },
+    {
+      check: "ops-succeed",
+      params: { op: "tunnel-ping", fromMs: 30_000, toMs: 38_000, because: "well after the restart" }
+    }
+  ],
+  goals: [
+    { check: "clients-are", params: { state: "connected" } },
+    { check: "ops-recovered", params: { op: "tunnel-ping", actorKind: "tunnel-member" } }
+  ]
+}
+
+const clock = buildLab({
+  gateways: ["gateway"],
+  games: [],
+  homes,
+  brokerConfig: { ticketLifetimeMs: 60_000 }
+})
+
+export const clockStepOverTicketExpiry: Scenario = {
+  name: "clock-step-over-ticket-expiry",
+  summary:
+    "The gateway's clock jumps past the expiry of every ticket: live sessions go on, members that reconnect get in with fresh tickets, and say why if they cannot.",
+  tags: ["tunnel", "clock"],
+  durationMs: 50_000,
+  livenessMs: 30_000,
+  ...clock,
+  actors: lanActors({ members, ratePerSecond: 10 }),
+  faults: [
+    { kind: "clock-step", node: "gateway", atMs: 12_000, stepMs: 90_000 },
+    { kind: "crash", node: clientOf("ben"), atMs: 16_000, downMs: 2_000 },
+    { kind: "clock-step", node: "gateway", atMs: 30_000, stepMs: -90_000 }
+  ],
+  checks: [
+    ...ALWAYS,
+    { check: "status-truthful", params: {} },
+    {
+      check: "ops-succeed",
+      params: {
+        op: "tunnel-ping",
+        actors: ["lan-ada", "lan-cem", "lan-dora"],
+        to: ["ada", "cem", "dora"],
+        fromMs: 6_000,
+        toMs: 48_000,
+        because: "whose sessions were up"
+      }
+    },
+    {
+      check: "ops-succeed",
+      params: {
+        op: "tunnel-ping",
+        actors: ["lan-ben"],
+        fromMs: 40_000,
+        toMs: 48_000,
+        because: "of the member that came back"
+      }
+    }
+  ],
+  goals: [
+    { check: "clients-are", params: { state: "connected" } },
+    { check: "ops-recovered", params: { op: "tunnel-ping", actorKind: "tunnel-member" } }
+  ]
+}
