@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
+import { nobleCrypto } from "@horizon/core/crypto/noble.ts"
+import { Hash } from "effect"
 import { expect, test } from "vitest"
 import { Guard, WorldLeak } from "./guard.ts"
 
@@ -39,6 +41,19 @@ test("everything works again after the guard is down, also after a throw inside"
   expect(Date.now()).toBeGreaterThan(0)
   expect(randomBytes(4)).toHaveLength(4)
   expect(fs.existsSync("/")).toBe(true)
+})
+
+test("signing with noble works inside the guard and gives the same bytes as outside, for all its blinding", () => {
+  const guard = new Guard()
+  const [seed, message] = [new Uint8Array(32).fill(7), new Uint8Array(10)]
+  const inside = guard.during(() => nobleCrypto.ed25519Sign(seed, message))
+  expect(inside).toEqual(nobleCrypto.ed25519Sign(seed, message))
+  expect(guard.leak).toBeUndefined()
+})
+
+test("Effect hashes objects by identity inside the guard without chance", () => {
+  const hashes = new Guard().during(() => [Hash.hash(() => 1), Hash.hash(() => 2)])
+  expect(hashes[0]).toBe(hashes[1])
 })
 
 test("a date made from a given instant still formats inside the guard", () => {

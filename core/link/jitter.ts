@@ -8,9 +8,10 @@
  * - `pareto`: (u^(-1/3) - 3/2) * 4/3 with u = 1 - i/4096: shape 3, mean 0, a standard deviation of 2/sqrt(3) before the cut.
  * - `paretonormal`: a quarter of the normal quantile and three quarters of the cut Pareto entry at the same i.
  *
- * All are cut to 16 bits, which is four times the jitter; the cut takes 3 % off the Pareto mean and leaves a standard
- * deviation of 0.82 of the jitter. They agree with the tables that iproute2 installs to the last unit but one. Only + - * / and square root are used, which IEEE 754 rounds
- * correctly, so every machine and engine computes the same tables (Math.exp or Math.pow would not promise that).
+ * All are cut to 16 bits, which is four times the jitter; the cut leaves the Pareto table a mean of -0.03 and a standard
+ * deviation of 0.82 jitters. They agree with the tables that iproute2 installs to one unit. Only the four operations and
+ * the square root are used, which IEEE 754 rounds correctly, so every machine and engine computes the same tables
+ * (Math.exp or Math.pow would not promise that).
  */
 
 import { type Uniform, widePosition } from "./probability.ts"

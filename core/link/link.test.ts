@@ -280,6 +280,13 @@ describe("a change of the spec in mid-run", () => {
     expect(firstDropMs(true)).toBe(160)
   })
 
+  it("that sets fields at odds, as faults over faults may, follows the trace and keeps the order", () => {
+    const atOdds = { deliveryTraceMs: [5], rateBps: 8_000, reorderGap: { gap: 2, ppm: 1_000_000 } }
+    const { link, sink } = open({ ...atOdds, delayUs: 1_000, reordering: "forbidden" })
+    play(link, sink, [...arrivals(2, 0), ...arrivals(1, 6 * MS)])
+    expect(sink.fates.map((fate) => fate.atNs / MS)).toEqual([6, 10, 11])
+  })
+
   it("that shrinks the queue drops nothing that is in it", () => {
     const { link, sink } = open({ rateBps: 8_000_000 })
     play(link, sink, arrivals(10, 0))

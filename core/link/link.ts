@@ -2,9 +2,10 @@
  * One direction of a network link as a pure machine: packets and the time go in, deliveries and drops come out through a
  * sink. It reads no clock and holds no bytes; a packet is a number that the sink understands.
  *
- * The stages and their order are fixed: classify (ordinal, administrative state), loss, corrupt, truncate, duplicate, queue
- * and shaper, propagation, jitter, MTU. A stage that is not configured draws nothing, and each stage has a random stream of its own
- * that it draws from for every packet it could see, so switching one stage on shifts no other's decisions.
+ * The stages and their order are fixed: classify (ordinal, administrative state), loss, corrupt, truncate, duplicate,
+ * queue and shaper, propagation, jitter, MTU. A stage that is not configured draws nothing, and each stage has a random
+ * stream of its own that it draws from for every packet it could see, so switching one stage on shifts no other's
+ * decisions.
  *
  * A droptail link needs no events: a departure is known when the packet enters, so its delivery is told at once. Only
  * CoDel, which judges a packet when it leaves the queue, holds packets and asks for a timeout.
@@ -18,7 +19,7 @@ import { chanceLimit, position, type Uniform } from "./probability.ts"
 import { Occupancy, PacketQueue } from "./queue.ts"
 import { Shaper } from "./shaper.ts"
 import type { LinkSpec } from "./spec.ts"
-import { linkSpecProblems } from "./validate.ts"
+import { linkFieldProblems } from "./validate.ts"
 
 export { LINK_DROP, LINK_DROP_NAMES } from "./loss.ts"
 
@@ -147,7 +148,7 @@ export class Link {
    * in netem: a droptail backlog drains at the rate it was queued for. Ask `pollTimeout` again afterwards.
    */
   configure(nowNs: number, spec: LinkSpec): void {
-    const problems = linkSpecProblems(spec)
+    const problems = linkFieldProblems(spec)
     if (problems.length > 0) assert(false, `a link gets only a valid spec: ${problems.join("; ")}`)
     this.advance(nowNs)
     this.loss.configure(spec)

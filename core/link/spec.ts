@@ -63,7 +63,7 @@ export type QueueSpec =
 export interface LinkSpec {
   /** Propagation delay. */
   readonly delayUs: number
-  /** Jitter: half-width of `uniform`, standard deviation of `normal`, the scale of the others (whose deviation is 0.82 of it). 0 = none. */
+  /** Half-width of `uniform`, standard deviation of `normal`, scale of the others (whose deviation is 0.82 of it); 0 = none. */
   readonly jitterUs: number
   readonly distribution: JitterDistribution
   readonly reordering: Reordering

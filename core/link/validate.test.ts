@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { linkSpec, PERFECT_LINK } from "./spec.ts"
-import { LINK_LIMITS, linkSpecProblems } from "./validate.ts"
+import { LINK_LIMITS, linkFieldProblems, linkSpecProblems } from "./validate.ts"
 
 const codel = { kind: "codel", packetsMax: 10, bytesMax: 10, targetUs: 1, intervalUs: 1, ecn: true }
 
@@ -69,6 +69,11 @@ describe("what is not valid is told in words, each with its field", () => {
     const problems = linkSpecProblems(data)
     expect(problems.length).toBe(1)
     expect(problems[0]).toContain(words)
+  })
+
+  it("fields at odds with each other are no problem of a single field", () => {
+    expect(linkFieldProblems({ deliveryTraceMs: [5], rateBps: 1_000_000 })).toEqual([])
+    expect(linkFieldProblems({ deliveryTraceMs: [0], rateBps: -1 }).length).toBe(2)
   })
 
   it("all problems at once, and long values shortened", () => {

@@ -33,6 +33,15 @@ export const LINK_LIMITS = {
 
 /** What is wrong with `data` as a LinkSpec, or as a part of one: fields may be missing. Empty if nothing is. */
 export const linkSpecProblems = (data: unknown): ReadonlyArray<string> => {
+  const problems = linkFieldProblems(data)
+  return problems.length > 0 ? problems : conflicts(data as Partial<typeof PERFECT_LINK>)
+}
+
+/**
+ * As `linkSpecProblems`, but each field by itself: what the machine must have. Fields that are at odds with each other may
+ * come about when faults lie over each other; then a delivery trace goes before a rate, and forbidden reordering before a gap.
+ */
+export const linkFieldProblems = (data: unknown): ReadonlyArray<string> => {
   if (!isRecord(data)) return [`a link is an object with fields such as delayUs, not ${show(data)}`]
   const problems: Array<string> = []
   for (const [field, value] of Object.entries(data)) {
@@ -42,7 +51,6 @@ export const linkSpecProblems = (data: unknown): ReadonlyArray<string> => {
     else if (value === undefined) problems.push(`${field}: undefined; leave the field out to have its default`)
     else check(value, field, problems)
   }
-  if (problems.length === 0) checkTogether(data as Partial<typeof PERFECT_LINK>, problems)
   return problems
 }
 
@@ -78,6 +86,18 @@ const integers =
       if (wrong >= 0) integer(0, valueMax)(value[wrong], `${where}[${wrong}]`, problems)
     }
   }
+
+/** The times of a delivery trace; the last one is the length of one repetition. */
+const deliveryTrace: Check = (value, where, problems) => {
+  const before = problems.length
+  integers(LINK_LIMITS.deliveryTraceEntries, LINK_LIMITS.deliveryTraceMs)(value, where, problems)
+  if (problems.length > before) return
+  const trace = value as ReadonlyArray<number>
+  const falls = trace.findIndex((ms, index) => index > 0 && ms < trace[index - 1])
+  if (falls > 0) problems.push(`${where}[${falls}]: ${trace[falls]} comes after ${trace[falls - 1]}; times never fall`)
+  else if (trace.length > 0 && trace[trace.length - 1] === 0)
+    problems.push(`${where}: the last time is the length of one repetition and must be above 0`)
+}
 
 const record =
   (fields: Readonly<Record<string, Check>>): Check =>
@@ -135,26 +155,21 @@ const FIELDS: Readonly<Record<keyof typeof PERFECT_LINK, Check>> = {
     if (value !== 0) integer(LINK_LIMITS.rateBpsMin, LINK_LIMITS.rateBps)(value, `${where} (0 = unlimited)`, problems)
   },
   overheadBytes: integer(0, LINK_LIMITS.overheadBytes),
-  deliveryTraceMs: integers(LINK_LIMITS.deliveryTraceEntries, LINK_LIMITS.deliveryTraceMs),
+  deliveryTraceMs: deliveryTrace,
   queue,
   mtuBytes: integer(0, LINK_LIMITS.mtuBytes),
   mtuAnswer: flag
 }
 
 /** What each field allows but the fields together do not. */
-const checkTogether = (part: Partial<typeof PERFECT_LINK>, problems: Array<string>): void => {
+const conflicts = (part: Partial<typeof PERFECT_LINK>): ReadonlyArray<string> => {
   const spec = { ...PERFECT_LINK, ...part }
-  const trace = spec.deliveryTraceMs
-  if (trace.length > 0) {
-    if (spec.rateBps !== 0) problems.push("deliveryTraceMs: a link has a delivery trace or a rateBps, not both")
-    const falls = trace.findIndex((ms, index) => index > 0 && ms < trace[index - 1])
-    if (falls > 0)
-      problems.push(`deliveryTraceMs[${falls}]: ${trace[falls]} comes after ${trace[falls - 1]}; times never fall`)
-    else if (trace[trace.length - 1] === 0)
-      problems.push("deliveryTraceMs: the last time is the length of one repetition and must be above 0")
-  }
+  const problems: Array<string> = []
+  if (spec.deliveryTraceMs.length > 0 && spec.rateBps !== 0)
+    problems.push("deliveryTraceMs: a link has a delivery trace or a rateBps, not both")
   if (spec.reorderGap !== null && spec.reordering === "forbidden")
     problems.push('reorderGap: lets packets overtake, which reordering "forbidden" rules out')
+  return problems
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>

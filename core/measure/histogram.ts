@@ -51,6 +51,9 @@ export class Histogram {
   max = 0
   private sum = 0
   private readonly counts = new Float64Array(BUCKETS)
+  /** All values lie in the buckets from `first` to `last`; most histograms use few. */
+  private first = BUCKETS
+  private last = -1
 
   /** Records one value in integer nanoseconds. A negative one counts as 0: two clocks may disagree by a little. */
   record(valueNs: number): void {
@@ -60,7 +63,10 @@ export class Histogram {
   /** Records the same value `times` times. */
   recordMany(valueNs: number, times: number): void {
     const value = valueNs > 0 ? Math.floor(valueNs) : 0
-    this.counts[bucketOf(Math.min(value, VALUE_NS_MAX))] += times
+    const index = bucketOf(Math.min(value, VALUE_NS_MAX))
+    this.counts[index] += times
+    if (index < this.first) this.first = index
+    if (index > this.last) this.last = index
     this.count += times
     this.sum += value * times
     if (value < this.min) this.min = value
@@ -80,7 +86,7 @@ export class Histogram {
     if (this.count === 0) return 0
     const rank = Math.max(1, Math.ceil((p / 100) * this.count))
     let seen = 0
-    for (let index = 0; index < BUCKETS; index++) {
+    for (let index = this.first; index <= this.last; index++) {
       seen += this.counts[index]
       if (seen >= rank) return Math.min(this.max, Math.max(this.min, bucketValueNs(index)))
     }
@@ -90,15 +96,17 @@ export class Histogram {
   /** Share of the values at or below `valueNs`, from 0 to 1, to within one bucket: for a distribution plot. */
   shareUpTo(valueNs: number): number {
     if (this.count === 0) return 0
-    const last = bucketOf(Math.min(VALUE_NS_MAX, Math.max(0, Math.floor(valueNs))))
+    const upTo = bucketOf(Math.min(VALUE_NS_MAX, Math.max(0, Math.floor(valueNs))))
     let seen = 0
-    for (let index = 0; index <= last; index++) seen += this.counts[index]
+    for (let index = this.first; index <= upTo; index++) seen += this.counts[index]
     return seen / this.count
   }
 
   /** Adds all values of `other`. */
   merge(other: Histogram): void {
-    for (let index = 0; index < BUCKETS; index++) this.counts[index] += other.counts[index]
+    for (let index = other.first; index <= other.last; index++) this.counts[index] += other.counts[index]
+    this.first = Math.min(this.first, other.first)
+    this.last = Math.max(this.last, other.last)
     this.count += other.count
     this.sum += other.sum
     if (other.min < this.min) this.min = other.min
@@ -123,7 +131,7 @@ export class Histogram {
   sparse(): SparseCounts {
     const indices: Array<number> = []
     const counts: Array<number> = []
-    for (let index = 0; index < BUCKETS; index++) {
+    for (let index = this.first; index <= this.last; index++) {
       if (this.counts[index] === 0) continue
       indices.push(index)
       counts.push(this.counts[index])
@@ -140,7 +148,9 @@ export class Histogram {
 
   /** Forgets everything. */
   reset(): void {
-    this.counts.fill(0)
+    this.counts.fill(0, this.first, this.last + 1)
+    this.first = BUCKETS
+    this.last = -1
     this.count = 0
     this.sum = 0
     this.min = Number.POSITIVE_INFINITY

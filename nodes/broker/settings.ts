@@ -17,8 +17,8 @@ const listOf = (
 })
 
 export const brokerSettings = {
-  address: text({ description: "Address on which the HTTP API listens.", default: "127.0.0.1" }),
-  port: port({ description: "TCP port of the HTTP API; 0 = any free one.", default: 7400 }),
+  listenAddress: text({ description: "Address on which the HTTP API listens.", default: "127.0.0.1" }),
+  port: port({ description: "TCP port of the HTTP API; 0 = any free one.", default: 8420 }),
   ticketLifetimeMs: integer({
     description: "How long a ticket can be used to connect, in milliseconds.",
     default: 600_000,

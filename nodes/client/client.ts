@@ -178,8 +178,10 @@ const oneRound = (running: RunningClient): Effect.Effect<Setback, ClientError> =
   )
 }
 
-const pauseMs = ({ random, backoff, proved }: RunningClient, setback: Setback): number => {
-  if (setback.again === "later") return jitterMs(random, ...LATER_MS)
+const pauseMs = ({ random, backoff, proved, gateways }: RunningClient, setback: Setback): number => {
+  // A refusal is final as long as there is no other gateway to ask.
+  const refused = setback.again === "later" || (setback.state === "refused" && !gateways.hasAlternative())
+  if (refused) return jitterMs(random, ...LATER_MS)
   return proved ? jitterMs(random, 0, FIRST_RETRY_MS) : backoff.nextMs()
 }
 

@@ -34,6 +34,8 @@ export interface HeldTicket extends GrantedTicket {
 
 /** How long a gateway that refused this member, or whose tunnel was dead, is left alone. */
 const AVOID_NS = 60_000_000_000
+/** Refusals of a ticket that are about the gateway and not about this member. */
+const SERVER_GONE: ReadonlySet<string> = new Set(["server-unknown", "server-revoked"])
 
 export class Gateways {
   private readonly options: GatewaysOptions
@@ -68,6 +70,11 @@ export class Gateways {
     if (this.home === serverId) this.home = undefined
   }
 
+  /** Whether there is a gateway that has not refused this member lately. */
+  hasAlternative(): boolean {
+    return this.entries.some((entry) => !this.avoided.has(entry.record.id))
+  }
+
   /** What is worth asking the broker for in the background: a ticket that nears its end, else the list. */
   refresh(): Effect.Effect<void, KeysError> {
     return Effect.suspend(() => {
@@ -85,7 +92,8 @@ export class Gateways {
   private measureListed(): Effect.Effect<Candidate, Setback | KeysError> {
     const self = this
     return Effect.gen(function* () {
-      self.sayAsked("The broker is asked for the gateways.")
+      // When the gateways known so far do not answer, that is what the status goes on to say.
+      if (self.options.board.status.state !== "choosing") self.sayAsked("The broker is asked for the gateways.")
       yield* self.fetchList()
       if (self.entries.length === 0) return yield* Effect.fail(self.nothingListed())
       const chosen = yield* self.measure()
@@ -110,7 +118,8 @@ export class Gateways {
     return Effect.gen(function* () {
       const entries = self.usable()
       const { board, trace } = self.options
-      board.set("choosing", `${entries.length} ${entries.length === 1 ? "gateway is" : "gateways are"} measured.`)
+      const count = entries.length === 1 ? "One gateway is" : `${entries.length} gateways are`
+      if (board.status.state !== "choosing") board.set("choosing", `${count} measured.`)
       const results = yield* self.probe(entries)
       const candidates = entries.flatMap((entry): ReadonlyArray<Candidate> => {
         const rttUs = results.get(entry.record.id)
@@ -197,7 +206,10 @@ export class Gateways {
         this.tickets.set(serverId, held)
         return held
       }),
-      Effect.catchTag("BrokerCallError", (error) => this.brokerFailed(error))
+      Effect.catchTag("BrokerCallError", (error) => {
+        if (error.problem !== undefined && SERVER_GONE.has(error.problem)) this.avoid(serverId)
+        return this.brokerFailed(error)
+      })
     )
   }
 

@@ -140,7 +140,9 @@ test("help that is asked for is a result; help that is not is bad use and goes t
   const bare = await horizon("scenario")
   expect(bare.code).toBe(EXIT.usage)
   expect(bare.out).toEqual([])
-  expect(bare.err.join("\n")).toContain("horizon scenario run --all --shard 2/4 --json".split(" ").slice(0, 2).join(" "))
+  expect(bare.err.join("\n")).toContain(
+    "horizon scenario run --all --shard 2/4 --json".split(" ").slice(0, 2).join(" ")
+  )
 })
 
 test("--version prints name and version", async () => {
@@ -157,10 +159,11 @@ test("a misspelt command or flag is one line with a suggestion, then where to lo
   expect(flag.err[0]).toBe("horizon: unknown flag --sed; did you mean --seed?")
 })
 
-test("scenario list prints a table for people and an array for programs", async () => {
+test("scenario list prints facts and questions for people and an array for programs", async () => {
   const people = await horizon("scenario", "list")
-  expect(people.out).toHaveLength(3)
-  expect(people.out[1]).toMatch(/^lossy-wifi +60 s +simulated, loopback +link +Burst loss$/)
+  expect(people.out[0]).toMatch(/^lossy-wifi +60 s +simulated, loopback +link$/)
+  expect(people.out[1]).toBe("    Burst loss")
+  expect(people.out).toHaveLength(4)
   const programs = await horizon("scenario", "list", "--json", "--world", "loopback")
   expect(JSON.parse(programs.out.join("\n")).map((one: { name: string }) => one.name)).toEqual(["lossy-wifi"])
 })

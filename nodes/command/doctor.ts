@@ -34,7 +34,8 @@ const print = (findings: ReadonlyArray<Finding>, fit: boolean, screen: Screen): 
   if (remedies.length > 0) {
     screen.out("")
     screen.out(paint(screen.colorOut, "bold", "To get the rest (Debian):"))
-    for (const line of table(remedies.map((finding) => [`  ${finding.name}`, finding.remedy as string]))) screen.out(line)
+    for (const line of table(remedies.map((finding) => [`  ${finding.name}`, finding.remedy as string])))
+      screen.out(line)
   }
   screen.out("")
   screen.out(fit ? "This machine can run Horizon." : "Something is missing without which Horizon does not run.")

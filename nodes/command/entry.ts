@@ -22,6 +22,7 @@ const SHUTDOWN_MS = 15_000
 export const main = async (): Promise<void> => {
   const args = process.argv.slice(2)
   const screen = makeScreen()
+  endOnBug(screen)
   const outcome: Outcome = { exitCode: EXIT.pass, stopped: EXIT.interrupted }
   const command = await horizonCommand(args)
   const fiber = Effect.runFork(runCommandLine(command, version(), args, screen, outcome))
@@ -41,7 +42,7 @@ const exitCodeOf = (exit: Exit.Exit<void, CommandFailure>, outcome: Outcome, scr
   return EXIT.harness
 }
 
-/** The first SIGINT or SIGTERM asks for an orderly end, the second does not ask. */
+/** The first SIGINT, SIGTERM or SIGHUP asks for an orderly end, the second does not ask. */
 const onStopSignal = (stop: () => void, screen: Screen): void => {
   let asked = false
   const onSignal = (): void => {
@@ -54,8 +55,17 @@ const onStopSignal = (stop: () => void, screen: Screen): void => {
     }, SHUTDOWN_MS).unref()
     stop()
   }
-  process.on("SIGINT", onSignal)
-  process.on("SIGTERM", onSignal)
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, onSignal)
+}
+
+/** Node would end with 1 for what nobody caught, and that means that a safety check failed. */
+const endOnBug = (screen: Screen): void => {
+  const onBug = (cause: unknown): void => {
+    screen.err(`horizon: this is a bug in Horizon: ${cause instanceof Error ? cause.stack : String(cause)}`)
+    process.exit(EXIT.harness)
+  }
+  process.on("uncaughtException", onBug)
+  process.on("unhandledRejection", onBug)
 }
 
 /** Ends the process when what was written has left it: pipes take it in their own time. */
@@ -88,6 +98,8 @@ const makeScreen = (): Screen => {
 }
 
 const version = (): string => {
-  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+    version: string
+  }
   return version
 }

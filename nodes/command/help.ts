@@ -1,7 +1,7 @@
 /** Help as text, from the document that the command line derives of a command. */
 
-import * as Option from "effect/Option"
 import type { HelpDoc } from "effect/cli/HelpDoc"
+import * as Option from "effect/Option"
 import { paint, wrap } from "./screen.ts"
 
 const WIDTH_MAX = 110
@@ -58,6 +58,9 @@ const rows = (entries: ReadonlyArray<Row>, width: number, color: boolean): Reado
     const name = paint(color, "green", entry.left)
     const indent = " ".repeat(left + 4)
     if (entry.left.length > left) return [`  ${name}`, ...text.map((line) => indent + line)]
-    return [`  ${name}${" ".repeat(left - entry.left.length + 2)}${text[0]}`, ...text.slice(1).map((line) => indent + line)]
+    return [
+      `  ${name}${" ".repeat(left - entry.left.length + 2)}${text[0]}`,
+      ...text.slice(1).map((line) => indent + line)
+    ]
   })
 }

@@ -22,7 +22,8 @@ export const horizonCommand = async (args: ReadonlyArray<string>): Promise<Comma
   return {
     name: "horizon",
     summary: "Simulation-first testbed and production nodes of a P2P VPN and a game server",
-    description: "Runs the nodes of a virtual private network and of a game server, and scenarios that put them to the test.",
+    description:
+      "Runs the nodes of a virtual private network and of a game server, and scenarios that put them to the test.",
     commands: [
       scenarioCommand(runner),
       replayCommand(runner),
@@ -35,7 +36,10 @@ export const horizonCommand = async (args: ReadonlyArray<string>): Promise<Comma
       { command: "horizon doctor", description: "What can this machine run?" },
       { command: "horizon scenario run lossy-wifi --seed 7", description: "Run one scenario in virtual time" },
       { command: "horizon up", description: "A broker, a gateway and a game server on this machine" },
-      { command: "horizon gateway --help", description: "Every setting of a node, with its flag and environment variable" }
+      {
+        command: "horizon gateway --help",
+        description: "Every setting of a node, with its flag and environment variable"
+      }
     ]
   }
 }

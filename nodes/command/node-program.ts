@@ -7,8 +7,8 @@ import { layerHttpServer } from "@horizon/real/http.ts"
 import { layerStore } from "@horizon/real/store.ts"
 import { Effect, Layer } from "effect"
 import { type CommandFailure, failure } from "./command.ts"
-import { logOptions } from "./node-settings.ts"
 import type { NodeName } from "./node.ts"
+import { logOptions } from "./node-settings.ts"
 import type { Screen } from "./screen.ts"
 
 /** What every failure of a node or a port has. */
@@ -50,7 +50,7 @@ const load = async (name: NodeName, config: any, dataDirectory: string): Promise
     case "broker": {
       const { broker } = await import("@horizon/broker/broker.ts")
       const ports = Layer.mergeAll(
-        layerHttpServer({ host: config.address, port: config.port }),
+        layerHttpServer({ host: config.listenAddress, port: config.port }),
         layerStore(config.store === "" || config.store === undefined ? storeUrl(dataDirectory) : config.store)
       )
       return Effect.provide(broker(config), ports)
@@ -69,8 +69,4 @@ export const nodeFailure = (name: string, error: NodeFailure): CommandFailure =>
   failure(exitCodeOf(error), `horizon ${name}: ${error.message.replace(/\s*\n\s*/g, " ")}`)
 
 const exitCodeOf = (error: NodeFailure): number =>
-  /corrupt/.test(error.reason)
-    ? EXIT.corrupt
-    : /^bad-/.test(error.reason)
-      ? EXIT.usage
-      : EXIT.unavailable
+  /corrupt/.test(error.reason) ? EXIT.corrupt : /^bad-/.test(error.reason) ? EXIT.usage : EXIT.unavailable

@@ -48,12 +48,7 @@ export const settingsOf = async (name: NodeName): Promise<Settings> => {
 }
 
 /** Log lines of a node on the screen's standard error. */
-export const logOptions = (
-  node: string,
-  level: string,
-  format: string,
-  screen: Screen
-): LogOptions => ({
+export const logOptions = (node: string, level: string, format: string, screen: Screen): LogOptions => ({
   node,
   level: level as LogLevel,
   format: format === "auto" ? (screen.interactive ? "pretty" : "json") : (format as "json" | "pretty"),

@@ -19,7 +19,12 @@ const SUMMARY: Readonly<Record<NodeName, string>> = {
 }
 
 const OWN_FLAGS: ReadonlyArray<FlagSpec> = [
-  { name: "config", form: "text", metavar: "FILE", description: "Configuration file: one JSON object with settings as keys" },
+  {
+    name: "config",
+    form: "text",
+    metavar: "FILE",
+    description: "Configuration file: one JSON object with settings as keys"
+  },
   {
     name: "print-config",
     form: "boolean",
@@ -87,7 +92,8 @@ const readConfig = (
         try: () => ({ path, text: readFileSync(path, "utf8") }),
         catch: (cause) => {
           const { code } = cause as NodeJS.ErrnoException
-          const why = code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a directory" : String(code)
+          const why =
+            code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a directory" : String(code)
           return failure(EXIT.noInput, `horizon: cannot read the configuration file ${path}: ${why}`)
         }
       })

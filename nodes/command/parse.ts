@@ -1,14 +1,6 @@
 /** The command line itself: the one file that knows `effect/cli`. Turns command specifications into a program for given arguments. */
 
 import { EXIT } from "@horizon/core/measure/run.ts"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as FileSystem from "effect/FileSystem"
-import * as Option from "effect/Option"
-import * as Path from "effect/Path"
-import * as Stdio from "effect/Stdio"
-import * as Terminal from "effect/Terminal"
-import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Argument from "effect/cli/Argument"
 import * as CliConfig from "effect/cli/CliConfig"
 import type * as CliError from "effect/cli/CliError"
@@ -16,7 +8,22 @@ import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
-import { type ArgumentSpec, type CommandFailure, type CommandSpec, type FlagSpec, failure, type Input } from "./command.ts"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
+import * as Stdio from "effect/Stdio"
+import * as Terminal from "effect/Terminal"
+import {
+  type ArgumentSpec,
+  type CommandFailure,
+  type CommandSpec,
+  type FlagSpec,
+  failure,
+  type Input
+} from "./command.ts"
 import { formatHelp } from "./help.ts"
 import type { Screen } from "./screen.ts"
 
@@ -87,7 +94,9 @@ const toCommand = (spec: CommandSpec, screen: Screen, outcome: Outcome): AnyComm
     Command.withExamples(spec.examples ?? [])
   ) as unknown as AnyCommand
   const [first, ...rest] = (spec.commands ?? []).map((command) => toCommand(command, screen, outcome))
-  return first === undefined ? described : (Command.withSubcommands(described, [first, ...rest]) as unknown as AnyCommand)
+  return first === undefined
+    ? described
+    : (Command.withSubcommands(described, [first, ...rest]) as unknown as AnyCommand)
 }
 
 const ARGUMENT_KEY = "argument "
@@ -100,7 +109,10 @@ const toConfig = (spec: CommandSpec): Record<string, any> => {
 }
 
 const toArgument = (spec: ArgumentSpec): Argument.Argument<any> => {
-  const argument = Argument.String(spec.name).pipe(Argument.withMetavar(spec.name), Argument.withDescription(spec.description))
+  const argument = Argument.String(spec.name).pipe(
+    Argument.withMetavar(spec.name),
+    Argument.withDescription(spec.description)
+  )
   if (spec.many) return argument.pipe(Argument.variadic({ min: spec.required ? 1 : 0 }))
   return spec.required ? argument : Argument.optional(argument)
 }
@@ -148,7 +160,8 @@ const presenter = (screen: Screen): Layer.Layer<never> =>
   })
 
 const describe = (error: CliError.NonShowHelpErrors): string => {
-  const suggestions = "suggestions" in error && error.suggestions.length > 0 ? `; did you mean ${error.suggestions.join(" or ")}?` : ""
+  const suggestions =
+    "suggestions" in error && error.suggestions.length > 0 ? `; did you mean ${error.suggestions.join(" or ")}?` : ""
   switch (error._tag) {
     case "UnrecognizedOption":
       return `unknown flag ${error.option}${suggestions}`

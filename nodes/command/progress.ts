@@ -10,7 +10,13 @@ import { paint, type Screen } from "./screen.ts"
 export type ProgressEvent =
   | { readonly kind: "planned"; readonly runs: number; readonly workers: number }
   | { readonly kind: "started"; readonly scenario: string; readonly world: string; readonly seed: number }
-  | { readonly kind: "progress"; readonly scenario: string; readonly seed: number; readonly seconds: number; readonly ofSeconds: number }
+  | {
+      readonly kind: "progress"
+      readonly scenario: string
+      readonly seed: number
+      readonly seconds: number
+      readonly ofSeconds: number
+    }
   | { readonly kind: "finished"; readonly run: Run; readonly index: number; readonly of: number }
   | { readonly kind: "report"; readonly path: string }
 
@@ -103,7 +109,9 @@ export class Progress {
       if (run.exitCode !== 0 && this.runs > 1) this.line(`${run.scenario} seed ${run.seed}: ${this.verdict(run)}`)
       this.redraw(true)
     } else if (this.runs <= NAMED_RUNS_MAX || run.exitCode !== 0) {
-      this.line(`finished ${run.scenario} seed ${run.seed}: ${this.verdict(run)} (${speed(run.simulatedSeconds, run.wallSeconds)})`)
+      this.line(
+        `finished ${run.scenario} seed ${run.seed}: ${this.verdict(run)} (${speed(run.simulatedSeconds, run.wallSeconds)})`
+      )
     } else if (this.finished % 100 === 0) this.line(`finished ${this.finished} of ${this.runs} runs`)
   }
 

@@ -11,7 +11,12 @@ export const replayCommand = (load: () => Promise<Runner>): CommandSpec => ({
   name: "replay",
   summary: "Run a stored run again: same scenario, world, seed and faults, and compare the digests",
   description: `Runs a stored run document again and compares its digest with the stored one.\n\n${EXIT_CODES}`,
-  argument: { name: "RUN.json", description: "A run document, as 'scenario run --out DIR' writes it", required: true, many: false },
+  argument: {
+    name: "RUN.json",
+    description: "A run document, as 'scenario run --out DIR' writes it",
+    required: true,
+    many: false
+  },
   flags: [{ name: "json", form: "boolean", description: "Print the Run record instead of the table" }],
   examples: [
     {
@@ -42,7 +47,9 @@ const compare = (got: string, wanted: string, exitCode: number, screen: Screen):
     screen.err(`digest ${got} equals the stored one`)
     return exitCode
   }
-  screen.err(`digest ${got} differs from the stored ${wanted}: the code has changed since, or the run is not deterministic`)
+  screen.err(
+    `digest ${got} differs from the stored ${wanted}: the code has changed since, or the run is not deterministic`
+  )
   return exitCode === EXIT.pass ? EXIT.nondeterminism : exitCode
 }
 
@@ -51,7 +58,9 @@ const checkDocument = (path: string): Effect.Effect<void, CommandFailure> =>
   Effect.try({ try: () => readFileSync(path, "utf8"), catch: (cause) => unreadable(path, cause) }).pipe(
     Effect.flatMap((text) => {
       const problem = problemOf(text)
-      return problem === undefined ? Effect.void : Effect.fail(failure(EXIT.corrupt, `horizon: ${path} is no run document: ${problem}`))
+      return problem === undefined
+        ? Effect.void
+        : Effect.fail(failure(EXIT.corrupt, `horizon: ${path} is no run document: ${problem}`))
     })
   )
 
@@ -65,7 +74,9 @@ const problemOf = (text: string): string | undefined => {
   try {
     const { format, run } = JSON.parse(text) as { format?: unknown; run?: { scenario?: unknown; seed?: unknown } }
     if (format !== "horizon-run/1") return `its format is ${JSON.stringify(format)}, not "horizon-run/1"`
-    return typeof run?.scenario === "string" && Number.isSafeInteger(run.seed) ? undefined : "it names no scenario and seed"
+    return typeof run?.scenario === "string" && Number.isSafeInteger(run.seed)
+      ? undefined
+      : "it names no scenario and seed"
   } catch (cause) {
     return cause instanceof SyntaxError ? `it is not valid JSON (${cause.message})` : "it holds no object"
   }

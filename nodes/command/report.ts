@@ -14,7 +14,8 @@ export interface Reporter {
 export const reportCommand = (load: () => Promise<Reporter>): CommandSpec => ({
   name: "report",
   summary: "Make the HTML report of the runs stored in a directory",
-  description: "Makes the report (HTML, JUnit XML, JSON) of the run documents in a directory and prints its path. It works offline.",
+  description:
+    "Makes the report (HTML, JUnit XML, JSON) of the run documents in a directory and prints its path. It works offline.",
   argument: { name: "DIR", description: "The directory given to 'scenario run --out'", required: true, many: false },
   examples: [{ command: "horizon report reports/out", description: "After runs were added or copied there" }],
   run: (input, screen) =>
@@ -24,7 +25,8 @@ export const reportCommand = (load: () => Promise<Reporter>): CommandSpec => ({
       const reporter = yield* loading(load)
       const { html } = yield* Effect.tryPromise({
         try: () => reporter.writeReport(directory),
-        catch: (cause) => failure(EXIT.corrupt, `horizon: the report of ${directory} was not made: ${(cause as Error).message}`)
+        catch: (cause) =>
+          failure(EXIT.corrupt, `horizon: the report of ${directory} was not made: ${(cause as Error).message}`)
       })
       screen.out(html)
       return EXIT.pass
@@ -36,13 +38,17 @@ const checkDirectory = (directory: string): Effect.Effect<void, CommandFailure> 
     if (!existsSync(directory)) return Effect.fail(failure(EXIT.noInput, `horizon: there is no directory ${directory}`))
     const names = Effect.try({
       try: () => readdirSync(directory),
-      catch: (cause) => failure(EXIT.noInput, `horizon: cannot read ${directory}: ${(cause as NodeJS.ErrnoException).code}`)
+      catch: (cause) =>
+        failure(EXIT.noInput, `horizon: cannot read ${directory}: ${(cause as NodeJS.ErrnoException).code}`)
     })
     return Effect.flatMap(names, (found) =>
       found.some((name) => name.endsWith(".run.json"))
         ? Effect.void
         : Effect.fail(
-            failure(EXIT.noInput, `horizon: ${directory} holds no run documents (*.run.json); 'horizon scenario run NAME --out ${directory}' makes some`)
+            failure(
+              EXIT.noInput,
+              `horizon: ${directory} holds no run documents (*.run.json); 'horizon scenario run NAME --out ${directory}' makes some`
+            )
           )
     )
   })

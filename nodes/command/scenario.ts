@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import { didYouMean } from "../config/nearest.ts"
 import { type CommandFailure, type CommandSpec, EXIT_CODES, failure, type Input } from "./command.ts"
 import { Progress, type ProgressEvent } from "./progress.ts"
-import { paint, type Screen, table } from "./screen.ts"
+import { paint, type Screen, table, wrap } from "./screen.ts"
 import { parseSeed, parseSeeds, parseShard } from "./seeds.ts"
 import { printFailures, printVerdicts, summary } from "./verdicts.ts"
 
@@ -97,17 +97,24 @@ const list = (runner: Runner, input: Input, screen: Screen): Effect.Effect<numbe
   return Effect.succeed(EXIT.pass)
 }
 
+/** A line of facts and what the scenario asks under it, for terminals of any width. */
 const printScenarios = (scenarios: ReadonlyArray<ListedScenario>, screen: Screen): void => {
-  const rows = scenarios.map((scenario) => [
-    scenario.name,
-    `${scenario.durationSeconds} s`,
-    scenario.worlds.join(", "),
-    scenario.tags.join(", "),
-    scenario.summary
-  ])
-  const style = (cell: string, row: number): string => (row === 0 ? paint(screen.colorOut, "bold", cell) : cell)
-  const lines = table([["scenario", "lasts", "worlds", "tags", "what it asks"], ...rows], { right: [1], style })
-  for (const line of lines) screen.out(line)
+  const facts = table(
+    scenarios.map((scenario) => [
+      scenario.name,
+      `${scenario.durationSeconds} s`,
+      scenario.worlds.join(", "),
+      scenario.tags.join(", ")
+    ]),
+    {
+      right: [1],
+      style: (cell, _, column) => paint(screen.colorOut, column === 0 ? "bold" : "cyan", cell)
+    }
+  )
+  for (const [index, scenario] of scenarios.entries()) {
+    screen.out(facts[index])
+    for (const line of wrap(scenario.summary, Math.min(screen.columns, 110) - 4)) screen.out(`    ${line}`)
+  }
 }
 
 const runCommand = (load: () => Promise<Runner>): CommandSpec => ({
@@ -124,7 +131,8 @@ const runCommand = (load: () => Promise<Runner>): CommandSpec => ({
       name: "world",
       form: "text",
       metavar: "WORLD",
-      description: "Where: simulated (virtual time, exact replay) or loopback (real sockets and time) [default: simulated]"
+      description:
+        "Where: simulated (virtual time, exact replay) or loopback (real sockets and time) [default: simulated]"
     },
     {
       name: "seed",
@@ -133,20 +141,35 @@ const runCommand = (load: () => Promise<Runner>): CommandSpec => ({
       description: `Seed of all that is random, 0 to 2^53-1 [default: ${DEFAULT_SEED}]`
     },
     { name: "seeds", form: "text", metavar: "A..B", description: "One run for each seed from A to B, both included" },
-    { name: "shard", form: "text", metavar: "I/N", description: "Only the I-th of N equal parts, for several machines" },
-    { name: "out", form: "text", metavar: "DIR", description: "Write records, run documents and the HTML report there" },
+    {
+      name: "shard",
+      form: "text",
+      metavar: "I/N",
+      description: "Only the I-th of N equal parts, for several machines"
+    },
+    {
+      name: "out",
+      form: "text",
+      metavar: "DIR",
+      description: "Write records, run documents and the HTML report there"
+    },
     { name: "json", form: "boolean", description: "Print one Run record a line instead of the table" }
   ],
   examples: [
     { command: "horizon scenario run lossy-wifi", description: "One scenario, seed 1, in the simulated world" },
-    { command: "horizon scenario run swarm --seeds 1..1000 --out reports/out", description: "A night of chaos, with a report" },
+    {
+      command: "horizon scenario run swarm --seeds 1..1000 --out reports/out",
+      description: "A night of chaos, with a report"
+    },
     { command: "horizon scenario run steady-state --world loopback", description: "The same nodes on real sockets" },
     { command: "horizon scenario run --all --shard 2/4 --json", description: "A quarter of everything, for a pipeline" }
   ],
   run: (input, screen) =>
     Effect.flatMap(Effect.fromResult(parseRequest(input)), (request) =>
       Effect.flatMap(loading(load), (runner) =>
-        runBatch(screen, input.on["json"] === true, (onEvent, signal) => runner.runScenarios({ ...request, onEvent, signal }))
+        runBatch(screen, input.on["json"] === true, (onEvent, signal) =>
+          runner.runScenarios({ ...request, onEvent, signal })
+        )
       )
     )
 })
@@ -156,7 +179,8 @@ const parseRequest = (input: Input): Result.Result<Omit<RunRequest, "onEvent" | 
   const { out, seed, seeds, shard, world } = input.text
   const all = input.on["all"] === true
   if (all && input.arguments.length > 0) return usage("give scenario names or --all, not both")
-  if (!all && input.arguments.length === 0) return usage("name at least one scenario, or give --all; 'horizon scenario list' shows them")
+  if (!all && input.arguments.length === 0)
+    return usage("name at least one scenario, or give --all; 'horizon scenario list' shows them")
   if (seed !== undefined && seeds !== undefined) return usage("give --seed or --seeds, not both")
   const wanted =
     seeds !== undefined
@@ -220,7 +244,9 @@ export const runBatch = <R extends RunnerResult>(
           return Effect.ensuring(
             // The runner writes what has finished; it gets a moment for that.
             Effect.timeoutOption(Effect.exit(Effect.tryPromise(() => settled)), STOP_MS),
-            Effect.sync(() => screen.err(`interrupted: ${finished.length} of ${planned} runs had finished (${summary(finished)})`))
+            Effect.sync(() =>
+              screen.err(`interrupted: ${finished.length} of ${planned} runs had finished (${summary(finished)})`)
+            )
           )
         })
       ),
@@ -239,4 +265,7 @@ export const runnerFailure = (cause: unknown): CommandFailure => {
 
 /** Imports the runner: the scenarios, the simulator and the nodes come with it, so only when they are needed. */
 export const loading = <A>(load: () => Promise<A>): Effect.Effect<A, CommandFailure> =>
-  Effect.tryPromise({ try: load, catch: (cause) => failure(EXIT.harness, `horizon: ${(cause as Error).stack ?? String(cause)}`) })
+  Effect.tryPromise({
+    try: load,
+    catch: (cause) => failure(EXIT.harness, `horizon: ${(cause as Error).stack ?? String(cause)}`)
+  })

@@ -35,7 +35,8 @@ export const table = (
   } = {}
 ): ReadonlyArray<string> => {
   const widths: Array<number> = []
-  for (const row of rows) row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)))
+  for (const row of rows)
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length)
   return rows.map((row, index) =>
     row
       .map((cell, column) => {
@@ -49,7 +50,7 @@ export const table = (
   )
 }
 
-/** Breaks text at spaces into lines of at most `width` characters; its own line ends stay, and indented lines stay whole. */
+/** Breaks text at spaces into lines of at most `width` characters; its own line ends, indented lines and [brackets] stay whole. */
 export const wrap = (text: string, width: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
   for (const paragraph of text.split("\n")) {
@@ -58,7 +59,8 @@ export const wrap = (text: string, width: number): ReadonlyArray<string> => {
       continue
     }
     let line = ""
-    for (const word of paragraph.split(" ")) {
+    const words = paragraph.replace(/\[[^\]]*\]/g, (bracket) => bracket.replaceAll(" ", HARD_SPACE)).split(" ")
+    for (const word of words) {
       if (line !== "" && line.length + 1 + word.length > width) {
         lines.push(line)
         line = word
@@ -66,5 +68,7 @@ export const wrap = (text: string, width: number): ReadonlyArray<string> => {
     }
     lines.push(line)
   }
-  return lines
+  return lines.map((line) => line.replaceAll(HARD_SPACE, " "))
 }
+
+const HARD_SPACE = "\u00a0"

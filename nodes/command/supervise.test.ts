@@ -38,7 +38,11 @@ test("a node that never came up is a failure, and is not tried again", () =>
       let lives = 0
       const node = supervise({
         name: "broker",
-        life: () => Effect.suspend(() => (lives++, Effect.fail("port in use"))),
+        life: () =>
+          Effect.suspend(() => {
+            lives++
+            return Effect.fail("port in use")
+          }),
         say: () => {},
         nowMs: () => 0
       })

@@ -14,7 +14,7 @@ import { layerKeys } from "@horizon/real/keys.ts"
 import { Context, Effect, Layer, Option, type Scope } from "effect"
 import { type CommandFailure, failure, type Input } from "./command.ts"
 import type { NodeName } from "./node.ts"
-import { hostNode, nodeFailure, type NodeFailure } from "./node-program.ts"
+import { hostNode, type NodeFailure, nodeFailure } from "./node-program.ts"
 import { logOptions, settingsOf } from "./node-settings.ts"
 import { paint, type Screen, table } from "./screen.ts"
 import { type ReadyInfo, supervise } from "./supervise.ts"
@@ -43,7 +43,8 @@ export const upProgram = (input: Input, screen: Screen): Effect.Effect<never, Co
       port: yield* tcpPort(options),
       bootstrapAdminToken: secrets.adminToken,
       bootstrapRegistrationKeys: [secrets.registrationKey],
-      bootstrapPersonalKeys: secrets.personalKey === undefined ? [] : [`${FIRST_USER}@${FIRST_TENANT}=${secrets.personalKey}`]
+      bootstrapPersonalKeys:
+        secrets.personalKey === undefined ? [] : [`${FIRST_USER}@${FIRST_TENANT}=${secrets.personalKey}`]
     })
     const brokerUrl = `http://${hostOf(broker, options.address)}`
     const link = { brokerUrl, brokerKey: String(broker["brokerKey"] ?? ""), registrationKey: secrets.registrationKey }
@@ -62,7 +63,10 @@ export const upProgram = (input: Input, screen: Screen): Effect.Effect<never, Co
 
 /** How this `up` starts a node: under supervision, with its data in a directory of its own. */
 const nodes = (options: Options, screen: Screen) => ({
-  start: (name: NodeName, change: Readonly<Record<string, unknown>>): Effect.Effect<ReadyInfo, CommandFailure, Scope.Scope> =>
+  start: (
+    name: NodeName,
+    change: Readonly<Record<string, unknown>>
+  ): Effect.Effect<ReadyInfo, CommandFailure, Scope.Scope> =>
     Effect.gen(function* () {
       const settings = yield* Effect.promise(() => settingsOf(name))
       const config = configWith(settings, onlyKnown(settings, change))
@@ -172,7 +176,9 @@ const announce = ({ brokerUrl, gateway, game, options, secrets }: Running, scree
       screen.out(line)
     screen.out("")
     screen.out("Keep them: they are not shown again. A member joins with:")
-    screen.out(`  ${paint(screen.colorOut, "cyan", `horizon client --broker-url ${brokerUrl} --personal-key ${secrets.personalKey}`)}`)
+    screen.out(
+      `  ${paint(screen.colorOut, "cyan", `horizon client --broker-url ${brokerUrl} --personal-key ${secrets.personalKey}`)}`
+    )
   }
   screen.out("")
   screen.out("Ctrl-C stops everything.")
@@ -188,12 +194,16 @@ const parseOptions = (input: Input): Effect.Effect<Options, CommandFailure> =>
     // Servers tell members this address, so the unspecified one will not do.
     if (!parseAddress(address, new Uint32Array(4), 0) || /^[0.:]+$/.test(address)) {
       return yield* Effect.fail(
-        usage(`--address must be the IPv4 or IPv6 address at which this machine is reached, not ${JSON.stringify(address)}`)
+        usage(
+          `--address must be the IPv4 or IPv6 address at which this machine is reached, not ${JSON.stringify(address)}`
+        )
       )
     }
     const logLevel = input.text["log-level"] ?? "warn"
     if (!/^(trace|debug|info|warn|error)$/.test(logLevel)) {
-      return yield* Effect.fail(usage(`--log-level must be trace, debug, info, warn or error, not ${JSON.stringify(logLevel)}`))
+      return yield* Effect.fail(
+        usage(`--log-level must be trace, debug, info, warn or error, not ${JSON.stringify(logLevel)}`)
+      )
     }
     return {
       data: resolve(input.text["data"] ?? "horizon-data"),

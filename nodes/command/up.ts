@@ -14,18 +14,47 @@ export const upCommand: CommandSpec = {
       `Exit codes: ${EXIT.usage} bad use, ${EXIT.corrupt} damaged identity or store, ${EXIT.unavailable} port in use, data directory in use or not usable.`
   ].join(" "),
   flags: [
-    { name: "data", form: "text", metavar: "DIR", description: "Directory for everything that is kept [default: horizon-data]" },
+    {
+      name: "data",
+      form: "text",
+      metavar: "DIR",
+      description: "Directory for everything that is kept [default: horizon-data]"
+    },
     {
       name: "address",
       form: "text",
       metavar: "ADDRESS",
       description: "Address on which the nodes listen and are reached [default: 127.0.0.1]"
     },
-    { name: "broker-port", form: "text", metavar: "N", description: "TCP port of the broker [default: its usual one, or any free one]" },
-    { name: "gateway-port", form: "text", metavar: "N", description: "UDP port of the gateway [default: its usual one, or any free one]" },
-    { name: "game-port", form: "text", metavar: "N", description: "UDP port of the game server [default: its usual one, or any free one]" },
-    { name: "new-keys", form: "boolean", description: "Make a new administrator's token and a further personal key, and show them" },
-    { name: "log-level", form: "text", metavar: "LEVEL", description: "trace, debug, info, warn or error [default: warn]" }
+    {
+      name: "broker-port",
+      form: "text",
+      metavar: "N",
+      description: "TCP port of the broker [default: its usual one, or any free one]"
+    },
+    {
+      name: "gateway-port",
+      form: "text",
+      metavar: "N",
+      description: "UDP port of the gateway [default: its usual one, or any free one]"
+    },
+    {
+      name: "game-port",
+      form: "text",
+      metavar: "N",
+      description: "UDP port of the game server [default: its usual one, or any free one]"
+    },
+    {
+      name: "new-keys",
+      form: "boolean",
+      description: "Make a new administrator's token and a further personal key, and show them"
+    },
+    {
+      name: "log-level",
+      form: "text",
+      metavar: "LEVEL",
+      description: "trace, debug, info, warn or error [default: warn]"
+    }
   ],
   examples: [
     { command: "horizon up", description: "Try Horizon on this machine" },

@@ -19,7 +19,10 @@ const problems = (change: Partial<Sources>) => {
   if (Result.isSuccess(result)) throw new Error("it loaded")
   return result.failure
 }
-const file = (value: unknown) => ({ path: "/etc/gw.json", text: typeof value === "string" ? value : JSON.stringify(value) })
+const file = (value: unknown) => ({
+  path: "/etc/gw.json",
+  text: typeof value === "string" ? value : JSON.stringify(value)
+})
 
 test("flags win over the environment, which wins over the file, which wins over defaults", () => {
   const given = file({ httpPort: 1, sessionsMax: 2, tags: ["x"], public: true })
@@ -86,7 +89,9 @@ test("a missing setting says all the ways to give it", () => {
 })
 
 test("an unknown key in the file is an error that suggests the nearest", () => {
-  expect(problems({ file: file({ httpPrt: 1 }) })).toEqual(["httpPrt is no setting (from /etc/gw.json); did you mean httpPort?"])
+  expect(problems({ file: file({ httpPrt: 1 }) })).toEqual([
+    "httpPrt is no setting (from /etc/gw.json); did you mean httpPort?"
+  ])
   expect(problems({ file: file('{"__proto__": 1}') })[0]).toContain("__proto__ is no setting")
 })
 
@@ -99,7 +104,9 @@ test("a file that is no JSON object is told with the place of the mistake", () =
 test("a misspelt variable is a warning, a foreign one is not", () => {
   const environment = { HORIZON_GATEWAY_HTTP_PROT: "1", HORIZON_GATEWAY_SERVICE_HOST: "10.0.0.1", PATH: "/bin" }
   const { warnings } = Result.getOrThrow(load({ environment }))
-  expect(warnings).toEqual(["HORIZON_GATEWAY_HTTP_PROT is set, but is no setting; did you mean HORIZON_GATEWAY_HTTP_PORT?"])
+  expect(warnings).toEqual([
+    "HORIZON_GATEWAY_HTTP_PROT is set, but is no setting; did you mean HORIZON_GATEWAY_HTTP_PORT?"
+  ])
 })
 
 test("secrets are shown neither in the printed configuration nor in an error", () => {

@@ -83,7 +83,8 @@ const find = (
   }
   const variable = variableOf(sources.node, key)
   const text = sources.environment[variable]
-  if (text !== undefined) return { value: fromText(setting, text), raw: text, origin: { kind: "environment", variable } }
+  if (text !== undefined)
+    return { value: fromText(setting, text), raw: text, origin: { kind: "environment", variable } }
   if (sources.file !== undefined && Object.hasOwn(file, key)) {
     return { value: file[key], raw: file[key], origin: { kind: "file", path: sources.file.path } }
   }
@@ -125,7 +126,8 @@ const parseFile = (
   }
   const known = Object.keys(settings)
   for (const key of Object.keys(value)) {
-    if (!Object.hasOwn(settings, key)) problems.push(`${key} is no setting (from ${file.path})${didYouMean(key, known)}`)
+    if (!Object.hasOwn(settings, key))
+      problems.push(`${key} is no setting (from ${file.path})${didYouMean(key, known)}`)
   }
   return value as Readonly<Record<string, unknown>>
 }
@@ -140,8 +142,12 @@ const strayVariables = (settings: Settings, sources: Sources): ReadonlyArray<str
   const warnings: Array<string> = []
   for (const variable of Object.keys(sources.environment)) {
     if (!variable.startsWith(prefix) || known.includes(variable)) continue
-    const suggestion = didYouMean(variable.slice(prefix.length), known.map((name) => name.slice(prefix.length)))
-    if (suggestion !== "") warnings.push(`${variable} is set, but is no setting${suggestion.replace("mean ", `mean ${prefix}`)}`)
+    const suggestion = didYouMean(
+      variable.slice(prefix.length),
+      known.map((name) => name.slice(prefix.length))
+    )
+    if (suggestion !== "")
+      warnings.push(`${variable} is set, but is no setting${suggestion.replace("mean ", `mean ${prefix}`)}`)
   }
   return warnings
 }
@@ -208,4 +214,5 @@ const show = (value: unknown): string => {
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
 
-const lowerFirst = (sentence: string): string => sentence.replace(/^[A-Z](?![A-Z])/, (letter) => letter.toLowerCase()).replace(/\.$/, "")
+const lowerFirst = (sentence: string): string =>
+  sentence.replace(/^[A-Z](?![A-Z])/, (letter) => letter.toLowerCase()).replace(/\.$/, "")

@@ -59,6 +59,8 @@ export class Arena implements SessionHandler, Companion {
   readonly tickCost = new Histogram()
   /** Handshakes refused by `admit`. */
   refused = 0
+  /** Nobody comes in any more: who was sent away must not come back to a server that is about to end. */
+  closing = false
   private readonly options: ArenaOptions
   private endpoint: ServerEndpoint | undefined
   private readonly guests = new Map<number, Guest>()
@@ -176,6 +178,7 @@ export class Arena implements SessionHandler, Companion {
   }
 
   private refusal(subject: Subject): CloseReason | undefined {
+    if (this.closing) return CLOSE.shutdown
     if ((subject.rights & RIGHT.game) === 0 || this.options.isRevoked(subject)) return CLOSE.forbidden
     if (this.sessionOf.has(subject.deviceId)) return undefined
     return this.guests.size < this.options.config.playersMax ? undefined : CLOSE.full

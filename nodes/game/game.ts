@@ -188,6 +188,7 @@ const advertised = (config: GameConfig, socket: UdpSocket): Effect.Effect<Endpoi
 const farewell = (running: RunningGame): Effect.Effect<void> =>
   Effect.gen(function* () {
     const hadSessions = running.arena.size > 0
+    running.arena.closing = true
     running.shell.act((nowNs) => running.endpoint.closeAll(nowNs, CLOSE.shutdown))
     if (hadSessions) yield* Effect.sleep(FAREWELL_MS)
     running.shell.rest()

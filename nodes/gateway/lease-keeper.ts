@@ -11,8 +11,10 @@ import { Effect, Latch, Option } from "effect"
 
 /** Name of the entry. */
 export const LEASES_KEY = "leases"
+/** A change waits this long for company, which also takes the write out of the packet's path, ms. */
+const GATHER_MS = 5
 /** Least time between two writes, ms. */
-const GATHER_MS = 50
+const PAUSE_MS = 45
 const RETRY_MS = 5_000
 
 export class LeaseKeeper {
@@ -30,8 +32,9 @@ export class LeaseKeeper {
     this.keys = keys
     this.clock = clock
     this.run = this.dirty.await.pipe(
+      Effect.andThen(Effect.sleep(GATHER_MS)),
       Effect.andThen(Effect.suspend(() => this.save())),
-      Effect.flatMap((saved) => Effect.sleep(saved ? GATHER_MS : RETRY_MS)),
+      Effect.flatMap((saved) => Effect.sleep(saved ? PAUSE_MS : RETRY_MS)),
       Effect.forever
     )
   }

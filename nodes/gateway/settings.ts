@@ -1,7 +1,12 @@
 /** What a gateway can be told. */
 
+import { TUNNEL_MTU } from "@horizon/core/machine/tunnel/parameters.ts"
 import { LEASES_MAX } from "@horizon/core/machine/tunnel/pool.ts"
 import { type ConfigOf, integer, port, text } from "@horizon/core/port/config.ts"
+import { DATAGRAM_BYTES_MAX, SEALED_OVERHEAD_BYTES } from "@horizon/core/wire/header.ts"
+
+/** The packet that fits the longest datagram before path discovery. */
+const MTU_BYTES_MAX = DATAGRAM_BYTES_MAX - SEALED_OVERHEAD_BYTES
 
 export const gatewaySettings = {
   name: text({ description: "Name of this gateway, shown to members.", default: "gateway" }),
@@ -67,9 +72,9 @@ export const gatewaySettings = {
   }),
   mtuBytes: integer({
     description: "Largest IP packet in the tunnel, bytes.",
-    default: 1_170,
-    minimum: 576,
-    maximum: 1_170
+    default: MTU_BYTES_MAX,
+    minimum: TUNNEL_MTU.minimum,
+    maximum: MTU_BYTES_MAX
   }),
   broadcastCopiesPerSecond: integer({
     description: "Copies of broadcast and multicast packets that one tenant may cause each second.",

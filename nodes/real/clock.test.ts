@@ -4,7 +4,8 @@ import { Effect } from "effect"
 import { expect, test } from "vitest"
 import { layerClock } from "./clock.ts"
 
-const run = <A, E>(effect: Effect.Effect<A, E, import("effect").Scope.Scope>): Promise<A> => Effect.runPromise(Effect.scoped(effect))
+const run = <A, E>(effect: Effect.Effect<A, E, import("effect").Scope.Scope>): Promise<A> =>
+  Effect.runPromise(Effect.scoped(effect))
 
 clockContract({ name: "node", open: () => ({ run, layer: layerClock }) })
 

@@ -2,8 +2,8 @@
 
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
-import type { Crypto } from "@horizon/core/port/crypto.ts"
 import type { Clock } from "@horizon/core/port/clock.ts"
+import type { Crypto } from "@horizon/core/port/crypto.ts"
 import type { Entropy } from "@horizon/core/port/entropy.ts"
 import type { Keys, KeysError } from "@horizon/core/port/keys.ts"
 import { Lifecycle } from "@horizon/core/port/lifecycle.ts"
@@ -16,7 +16,7 @@ import { layerCrypto } from "./crypto.ts"
 import { layerEntropy } from "./entropy.ts"
 import { layerHttpClient } from "./http.ts"
 import { layerKeys } from "./keys.ts"
-import { layerLog, type LogOptions, writeLog } from "./log.ts"
+import { type LogOptions, layerLog, writeLog } from "./log.ts"
 import { layerTun } from "./tun.ts"
 import { layerUdp } from "./udp.ts"
 

@@ -43,7 +43,9 @@ test("a port that is taken is one clear line", async () => {
   await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve))
   const port = portOf(other.address())
   try {
-    const error = await run(Effect.flip(Effect.provide(HttpServer.HttpServer, layerHttpServer({ host: "127.0.0.1", port }))))
+    const error = await run(
+      Effect.flip(Effect.provide(HttpServer.HttpServer, layerHttpServer({ host: "127.0.0.1", port })))
+    )
     expect(error.reason).toBe("address-in-use")
     expect(error.message).toContain(`127.0.0.1:${port}`)
     expect(error.message).not.toContain("\n")
@@ -53,7 +55,9 @@ test("a port that is taken is one clear line", async () => {
 })
 
 test("an address of another host is told from a port in use", async () => {
-  const error = await run(Effect.flip(Effect.provide(HttpServer.HttpServer, layerHttpServer({ host: "198.51.100.1", port: 0 }))))
+  const error = await run(
+    Effect.flip(Effect.provide(HttpServer.HttpServer, layerHttpServer({ host: "198.51.100.1", port: 0 })))
+  )
   expect(error.reason).toBe("address-not-available")
 })
 

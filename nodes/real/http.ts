@@ -32,10 +32,7 @@ export interface HttpListen {
 
 /** A listening server and what answering with files and tags needs. Closing the scope lets running requests finish, within limits. */
 export const layerHttpServer = (listen: HttpListen) =>
-  Layer.mergeAll(
-    Layer.effect(HttpServer.HttpServer, openServer(listen)),
-    NodeHttpServer.layerHttpServices
-  )
+  Layer.mergeAll(Layer.effect(HttpServer.HttpServer, openServer(listen)), NodeHttpServer.layerHttpServices)
 
 const openServer = Effect.fnUntraced(function* (listen: HttpListen) {
   const node = createServer()

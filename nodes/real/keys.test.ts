@@ -17,7 +17,8 @@ const fresh = (): string => join(root, `d${directories++}`)
 const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Promise<A> => Effect.runPromise(Effect.scoped(effect))
 const withKeys = <A, E>(directory: string, body: (keys: Keys["Service"]) => Effect.Effect<A, E>): Promise<A> =>
   run(Effect.flatMap(Keys, body).pipe(Effect.provide(layerKeys(directory))))
-const openError = (directory: string): Promise<KeysError> => run(Effect.flip(Effect.provide(Keys, layerKeys(directory)))) as any
+const openError = (directory: string): Promise<KeysError> =>
+  run(Effect.flip(Effect.provide(Keys, layerKeys(directory)))) as any
 
 keysContract({
   name: "files",

@@ -40,7 +40,11 @@ export const layerKeys = (directory: string): Layer.Layer<Keys, KeysError> =>
       const writing = yield* Semaphore.make(1)
       return {
         where,
-        read: (name) => named(name, attempt(join(where, name), () => read(where, name))),
+        read: (name) =>
+          named(
+            name,
+            attempt(join(where, name), () => read(where, name))
+          ),
         write: (name, bytes) =>
           named(
             name,
@@ -48,11 +52,16 @@ export const layerKeys = (directory: string): Layer.Layer<Keys, KeysError> =>
               ? Effect.fail(tooLarge(name, bytes.length))
               : Effect.suspend(() => {
                   const file = encode(bytes)
-                  return writing.withPermit(Effect.uninterruptible(attempt(join(where, name), () => write(where, name, file))))
+                  return writing.withPermit(
+                    Effect.uninterruptible(attempt(join(where, name), () => write(where, name, file)))
+                  )
                 })
           ),
         remove: (name) =>
-          named(name, writing.withPermit(Effect.uninterruptible(attempt(join(where, name), () => remove(where, name))))),
+          named(
+            name,
+            writing.withPermit(Effect.uninterruptible(attempt(join(where, name), () => remove(where, name))))
+          ),
         list: attempt(where, async () => (await readdir(where)).filter((name) => KEY_NAME.test(name)).sort())
       }
     })
@@ -91,10 +100,16 @@ const keysError = (path: string, cause: unknown): KeysError => {
       })
     case "ENOSPC":
     case "EDQUOT":
-      return new KeysError({ reason: "full", message: `${path} was not written, the disk is full (${code}); the old entry is intact` })
+      return new KeysError({
+        reason: "full",
+        message: `${path} was not written, the disk is full (${code}); the old entry is intact`
+      })
     case "EEXIST":
     case "ENOTDIR":
-      return new KeysError({ reason: "unknown", message: `${path} is not a directory; give the path of a directory for keys` })
+      return new KeysError({
+        reason: "unknown",
+        message: `${path} is not a directory; give the path of a directory for keys`
+      })
     default:
       return new KeysError({ reason: "unknown", message: `${path}: ${message ?? String(cause)}` })
   }

@@ -14,7 +14,10 @@ export type LockFailure = { readonly reason: "held" | "failed"; readonly cause: 
 /** Takes the lock `path` until the scope closes; fails at once if it is held. */
 export const acquireLock = (path: string): Effect.Effect<void, LockFailure, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.try({ try: () => lock(path), catch: (cause): LockFailure => ({ reason: isBusy(cause) ? "held" : "failed", cause }) }),
+    Effect.try({
+      try: () => lock(path),
+      catch: (cause): LockFailure => ({ reason: isBusy(cause) ? "held" : "failed", cause })
+    }),
     (database) => Effect.sync(() => database.close())
   ).pipe(Effect.asVoid)
 

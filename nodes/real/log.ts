@@ -110,7 +110,13 @@ const prettyLine = (
   const paint = (code: string, words: string): string => (options.color ? `\u001b[${code}m${words}\u001b[0m` : words)
   const details = Object.entries(fields).map(([key, value]) => `${paint("2", `${key}=`)}${text(value)}`)
   const time = new Date(atMs).toISOString().slice(11, 23)
-  return [paint("2", time), paint(COLOR[level], level.padEnd(5)), paint("1", options.node.padEnd(8)), message, ...details].join(" ")
+  return [
+    paint("2", time),
+    paint(COLOR[level], level.padEnd(5)),
+    paint("1", options.node.padEnd(8)),
+    message,
+    ...details
+  ].join(" ")
 }
 
 /** One value on one line: control characters of a peer must not reach a terminal. */

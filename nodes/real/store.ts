@@ -34,9 +34,8 @@ export const layerStore = (url: string): Layer.Layer<SqlClient, StoreError> =>
 /** Opens the database for a scope. */
 export const openEngine = (url: string): Effect.Effect<SqlEngine, StoreError, Scope.Scope> =>
   Effect.flatMap(pathOf(url), (path) =>
-    Effect.acquireRelease(
-      Effect.try({ try: () => open(path), catch: (cause) => storeError(path, cause) }),
-      (engine) => Effect.sync(() => engine.close())
+    Effect.acquireRelease(Effect.try({ try: () => open(path), catch: (cause) => storeError(path, cause) }), (engine) =>
+      Effect.sync(() => engine.close())
     )
   )
 
@@ -81,7 +80,10 @@ const storeError = (path: string, cause: unknown): StoreError => {
     })
   }
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) {
-    return new StoreError({ reason: "busy", message: `store ${path} is locked by another process; stop it, or use another store` })
+    return new StoreError({
+      reason: "busy",
+      message: `store ${path} is locked by another process; stop it, or use another store`
+    })
   }
   if (code === "SQLITE_FULL" || code === "ENOSPC" || code === "EDQUOT") {
     return new StoreError({ reason: "full", message: `store ${path}: the disk is full` })
@@ -92,7 +94,8 @@ const storeError = (path: string, cause: unknown): StoreError => {
       message: `store ${path} cannot be read and written by this user (${code}); change its owner, or use another store`
     })
   }
-  if (code === "EISDIR") return new StoreError({ reason: "unknown", message: `store ${path} is a directory; give the path of a file in it` })
+  if (code === "EISDIR")
+    return new StoreError({ reason: "unknown", message: `store ${path} is a directory; give the path of a file in it` })
   return new StoreError({ reason: "unknown", message: `store ${path} could not be opened: ${firstLine(message)}` })
 }
 
@@ -149,7 +152,12 @@ class FileEngine implements SqlEngine {
       return known
     }
     const statement = this.database.prepare(sql)
-    const columns = statement.reader ? statement.raw(true).columns().map((column) => column.name) : []
+    const columns = statement.reader
+      ? statement
+          .raw(true)
+          .columns()
+          .map((column) => column.name)
+      : []
     const prepared: Prepared = { statement, columns }
     if (this.prepared.size >= STATEMENTS_MAX) this.prepared.delete(this.prepared.keys().next().value as string)
     this.prepared.set(sql, prepared)

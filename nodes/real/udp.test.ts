@@ -77,7 +77,9 @@ test("a datagram to a broadcast address leaves only a socket that was bound for 
         put(socket, 0, "127.255.255.255", 9, "x")
         socket.send(1)
         yield* Effect.sleep(20)
-        expect(socket.stats()).toMatchObject(broadcast ? { packetsOut: 1, dropsOut: 0 } : { packetsOut: 0, dropsOut: 1 })
+        expect(socket.stats()).toMatchObject(
+          broadcast ? { packetsOut: 1, dropsOut: 0 } : { packetsOut: 0, dropsOut: 1 }
+        )
       }
     })
   ))

@@ -9,18 +9,17 @@
 
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram"
 import { readFileSync } from "node:fs"
-import { type Endpoint, formatAddress, formatEndpoint, formatV4, isV4, parseAddress } from "@horizon/core/wire/address.ts"
-import { BATCH_SLOTS, DatagramBatch, SLOT_BYTES } from "@horizon/core/wire/batch.ts"
 import { Clock } from "@horizon/core/port/clock.ts"
 import { Udp, type UdpBind, UdpError, type UdpSocket, type UdpStats } from "@horizon/core/port/udp.ts"
+import { type Endpoint, formatEndpoint, formatV4, isV4, parseAddress } from "@horizon/core/wire/address.ts"
+import { BATCH_SLOTS, DatagramBatch, SLOT_BYTES } from "@horizon/core/wire/batch.ts"
 import { Effect, Layer } from "effect"
+import { AddressTexts, AddressWords } from "./peer-addresses.ts"
 
 /** Receive and send buffer asked of the system; it grants at most net.core.rmem_max and wmem_max. */
 const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 /** Datagrams that may wait inside Node for a system that cannot send; more are dropped and counted. */
 const QUEUE_DATAGRAMS = 256
-/** Peers whose address text is remembered in each direction. */
-const ADDRESSES_MAX = 4096
 
 /** UDP sockets of the host. */
 export const layerUdp: Layer.Layer<Udp, never, Clock> = Layer.effect(
@@ -237,63 +236,12 @@ class NodeUdpSocket implements UdpSocket {
   }
 }
 
-/** Address text to words, with the last few thousand peers remembered: parsing costs more than the rest of a datagram. */
-class AddressWords {
-  private readonly known = new Map<string, Uint32Array>()
-
-  put(text: string, words: Uint32Array, at: number): boolean {
-    let known = this.known.get(text)
-    if (known === undefined) {
-      known = new Uint32Array(4)
-      const scope = text.indexOf("%")
-      if (!parseAddress(scope < 0 ? text : text.slice(0, scope), known, 0)) return false
-      if (this.known.size >= ADDRESSES_MAX) this.known.clear()
-      this.known.set(text, known)
-    }
-    words[at] = known[0]
-    words[at + 1] = known[1]
-    words[at + 2] = known[2]
-    words[at + 3] = known[3]
-    return true
-  }
-}
-
-/** Words to address text in a table indexed by a hash, so that a known peer costs one comparison and no allocation. */
-class AddressTexts {
-  private readonly words = new Uint32Array(ADDRESSES_MAX * 4)
-  private readonly texts = new Array<string | undefined>(ADDRESSES_MAX).fill(undefined)
-  private readonly mapped: boolean
-
-  /** `mapped`: IPv4 is written in its IPv6 form, for a socket of both families. */
-  constructor(mapped: boolean) {
-    this.mapped = mapped
-  }
-
-  get(source: Uint32Array, at: number): string {
-    const { words } = this
-    const a = source[at]
-    const b = source[at + 1]
-    const c = source[at + 2]
-    const d = source[at + 3]
-    const slot = (Math.imul(a ^ Math.imul(b, 31) ^ Math.imul(c, 961) ^ d, 0x9e3779b1) >>> 20) % ADDRESSES_MAX
-    const entry = slot * 4
-    const known = this.texts[slot]
-    if (known !== undefined && words[entry] === a && words[entry + 1] === b && words[entry + 2] === c && words[entry + 3] === d)
-      return known
-    const text = formatAddress(source, at)
-    const full = this.mapped && isV4(source, at) ? `::ffff:${text}` : text
-    words[entry] = a
-    words[entry + 1] = b
-    words[entry + 2] = c
-    words[entry + 3] = d
-    this.texts[slot] = full
-    return full
-  }
-}
-
 /** Asks for large buffers and takes what the system grants: bursts are lost in small ones. */
 const growBuffers = (socket: Socket): void => {
-  for (const grow of [() => socket.setRecvBufferSize(SOCKET_BUFFER_BYTES), () => socket.setSendBufferSize(SOCKET_BUFFER_BYTES)]) {
+  for (const grow of [
+    () => socket.setRecvBufferSize(SOCKET_BUFFER_BYTES),
+    () => socket.setSendBufferSize(SOCKET_BUFFER_BYTES)
+  ]) {
     try {
       grow()
     } catch {

@@ -78,7 +78,6 @@ export const game32: Scenario = {
     { check: "honest-never-flagged", params: { cheaters: [] } },
     { check: "occurs", params: { kind: "game.player-joined", atLeast: 32, because: "players join" } },
     { check: "input-effect", params: { fromMs: 5_000, percentile: 99, maxUs: 100_000 } },
-    { check: "views-agree", params: {} }
   ],
   goals: [{ check: "occurs", params: { kind: "op.histogram", atLeast: 32 } }]
 }

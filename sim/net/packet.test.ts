@@ -1,4 +1,5 @@
 import { expect, test } from "vitest"
+import { hashBytes, hashWords } from "../kernel/digest.ts"
 import {
   ICMP,
   icmpKind,
@@ -40,6 +41,17 @@ test("the words of the slab are its bytes, also after the pool has grown", () =>
   for (let i = 0; i < 300; i++) pool.alloc(4)
   pool.slab.set([1, 2, 3, 4], pool.offset(299))
   expect(pool.words[pool.offset(299) / 4]).toBe(0x04030201)
+})
+
+test("hashing a payload by words gives what hashing it by bytes gives, at every length", () => {
+  const pool = new PacketPool()
+  pool.alloc(0)
+  const id = pool.alloc(PACKET_BYTES_MAX)
+  for (let i = 0; i < PACKET_BYTES_MAX; i++) pool.slab[pool.offset(id) + i] = Math.imul(i, 167) >> 3
+  for (let length = 0; length <= 64; length++)
+    expect(hashWords(pool.words, pool.offset(id) / 4, pool.slab, length)).toBe(
+      hashBytes(pool.slab, pool.offset(id), length)
+    )
 })
 
 test("a fresh packet has none of what its predecessor had", () => {

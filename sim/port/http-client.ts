@@ -4,7 +4,7 @@
  */
 
 import { formatV4, parseV4 } from "@horizon/core/wire/address.ts"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Tracer } from "effect"
 import * as Cookies from "effect/http/Cookies"
 import * as HttpClient from "effect/http/HttpClient"
 import { EncodeError, HttpClientError, TransportError } from "effect/http/HttpClientError"
@@ -23,7 +23,10 @@ export const layerHttpClient = (host: SimHost, process: Process): Layer.Layer<Ht
       const target = targetOf(request, url)
       if (target instanceof HttpClientError) return Effect.fail(target)
       return exchange(host, process, request, target)
-    })
+    }).pipe(
+      // There are no spans in the simulated world, so there is nothing to put into trace headers.
+      HttpClient.transformResponse(Effect.provideService(Tracer.DisablePropagation, true))
+    )
   )
 
 interface Target {

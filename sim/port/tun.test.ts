@@ -202,6 +202,7 @@ test("a closed device reads and writes nothing more", () => {
   const socket = bind(host, app, 5000)
   send(socket, "10.77.0.9")
   drive(node, Scope.close(scope, Exit.void))
+  expect(counts.splice(0)).toEqual([1])
   device.tx.length[0] = 28
   device.send(1)
   send(socket, "10.77.0.9")

@@ -179,10 +179,11 @@ class Client implements ClientEndpoint {
     const checked = checkRetry(slab, at, length)
     if (checked !== DROP.none) return checked
     if (!answers(attempt, slab, at + RETRY.random)) return DROP.unexpected
-    const cookieAt = at + RETRY.cookie
-    if (this.cookies >= COOKIES_MAX || sameCookie(attempt.hello, slab, cookieAt)) return DROP.duplicate
+    // A second cookie is taken only when the first had its time: duplicates on the way must not make two handshakes out of one.
+    const cookieTried = this.cookies === 0 || this.repeats > 0
+    if (!cookieTried || this.cookies >= COOKIES_MAX) return DROP.duplicate
     this.cookies++
-    putHelloCookie(attempt.hello, slab, cookieAt)
+    putHelloCookie(attempt.hello, slab, at + RETRY.cookie)
     this.say(nowNs, attempt.hello, 0)
     return DROP.none
   }
@@ -321,9 +322,4 @@ class Client implements ClientEndpoint {
     this.confirm = undefined
     this.repeatAtNs = Number.POSITIVE_INFINITY
   }
-}
-
-const sameCookie = (hello: Uint8Array, slab: Uint8Array, cookieAt: number): boolean => {
-  for (let i = 0; i < COOKIE_BYTES; i++) if (hello[HELLO.cookie + i] !== slab[cookieAt + i]) return false
-  return hello[HELLO.cookieLength] === COOKIE_BYTES
 }
