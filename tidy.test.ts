@@ -32,7 +32,7 @@ const code = new Map(
   ])
 )
 
-const isTest = (file: string): boolean => /\.(test|contract|fuzz|bench)\.ts$/.test(file)
+const isTest = (file: string): boolean => /\.(test|contract|fixture|fuzz|bench)\.ts$/.test(file)
 
 /** What each room may import: packages and rooms by prefix. The first prefix that fits a file decides. */
 const IMPORTS: ReadonlyArray<{ readonly room: string; readonly may: ReadonlyArray<string> }> = [
@@ -151,7 +151,7 @@ const RULES: ReadonlyArray<Rule> = [
   },
   {
     why: "the kernel can resume fibers, not promises",
-    pattern: /\basync\b|\bawait\b|new Promise|Promise\./,
+    pattern: /\basync\b|(?<!\.)\bawait\b|new Promise|Promise\./,
     where: inRooms(...PURE)
   },
   {
@@ -207,7 +207,7 @@ describe("rules", () => {
   test("files are named in kebab-case, folders after what they hold", () => {
     const offences = SOURCES.filter(
       (file) =>
-        !/^([a-z0-9-]+\/)*[a-z0-9-]+(\.(test|contract|fuzz|bench|scenario|config))?\.ts$/.test(file) ||
+        !/^([a-z0-9-]+\/)*[a-z0-9-]+(\.(test|contract|fixture|fuzz|bench|scenario|config))?\.ts$/.test(file) ||
         /(^|\/)(utils?|common|helpers?|types|misc|lib)(\/|\.ts)/.test(file)
     )
     expect(offences).toEqual([])

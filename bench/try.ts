@@ -4,7 +4,7 @@ import { makeSimulated } from "./world/simulated.ts"
 
 const name = process.argv[2] ?? "steady-state"
 const seed = Number(process.argv[3] ?? 1)
-const { run, document } = await runOnce({ world: makeSimulated(), scenario: scenarioByName(name)!, seed })
+const { run, document, outcome } = await runOnce({ world: makeSimulated(), scenario: scenarioByName(name)!, seed })
 console.log(
   run.verdict,
   run.digest,
@@ -26,3 +26,11 @@ if (process.argv[4] === "checks") {
     console.log(l.failures.length ? "✗" : "✓", l.phase, l.id, l.checked, l.sentence)
   console.log(document?.latencies.map((l) => [l.op, l.outcomes]))
 }
+if (process.argv[4] === "lost")
+  for (const e of outcome!.trace.events)
+    if (
+      (e.kind === "op.done" && e.fields.outcome !== "ok") ||
+      e.kind.startsWith("session.") ||
+      e.kind.startsWith("fault")
+    )
+      console.log((e.atNs / 1e9).toFixed(3), e.node, e.kind, JSON.stringify(e.fields).slice(0, 200))

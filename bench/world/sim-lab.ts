@@ -48,6 +48,8 @@ interface RunningNode {
   incarnation: number
   process: Process | undefined
   fiber: Fiber.Fiber<void, unknown> | undefined
+  /** Set while the node has been asked to stop: what to do once it has. */
+  stopped: (() => void) | undefined
 }
 
 export interface SimLabOptions {
@@ -94,7 +96,8 @@ export class SimLab {
         place: this.place(spec.host, spec.name),
         incarnation: 0,
         process: undefined,
-        fiber: undefined
+        fiber: undefined,
+        stopped: undefined
       }
       this.nodes.set(spec.name, node)
       this.kernel.callAt((spec.startMs ?? 0) * 1e6, () => this.start(spec.name))
@@ -200,7 +203,7 @@ export class SimLab {
     )
     node.fiber = fiber
     fiber.addObserver((exit) => {
-      if (process.alive) this.ended(node, process, "failed", exit)
+      if (process.alive) this.ended(node, process, node.stopped === undefined ? "failed" : "clean", exit)
     })
   }
 
@@ -214,14 +217,11 @@ export class SimLab {
   private stop(node: RunningNode, stopped: () => void): void {
     const { process, fiber } = node
     if (!process?.alive || fiber === undefined) return stopped()
-    const finish = (): void => {
-      if (!process.alive) return
-      this.ended(node, process, "clean")
-      stopped()
-    }
-    fiber.addObserver(finish)
-    this.kernel.callAt(this.kernel.nowNs + STOP_GRACE_NS, finish)
+    node.stopped = stopped
     fiber.interruptUnsafe()
+    this.kernel.callAt(this.kernel.nowNs + STOP_GRACE_NS, () => {
+      if (process.alive) this.ended(node, process, "failed")
+    })
   }
 
   private ended(
@@ -231,8 +231,18 @@ export class SimLab {
     exit?: Exit.Exit<void, unknown>
   ): void {
     this.release(node, process)
-    const cause = exit === undefined ? "" : exit._tag === "Success" ? "it returned" : Cause.pretty(exit.cause)
+    const cause =
+      outcome === "clean"
+        ? ""
+        : exit === undefined
+          ? `asked to stop, it had not after ${STOP_GRACE_NS / 1e9} s`
+          : exit._tag === "Success"
+            ? "it returned"
+            : Cause.pretty(exit.cause)
     this.write(node.spec.name, "node.stopped", { incarnation: node.incarnation, outcome, cause })
+    const { stopped } = node
+    node.stopped = undefined
+    stopped?.()
   }
 
   private release(node: RunningNode, process: Process): void {

@@ -27,6 +27,8 @@ const StoredRegistration = Schema.Struct({
   brokerKey: PublicKey,
   /** Above every counter that may have been used. */
   counterEnd: Count,
+  /** Highest number of a revocation that was heard. */
+  revocationsAfter: Count,
   revocations: Schema.Array(Revocation)
 })
 export type StoredRegistration = typeof StoredRegistration.Type

@@ -3,7 +3,7 @@
 import { Effect } from "effect"
 import { HttpClientRequest } from "effect/http"
 import type { Crypto, Identity } from "../crypto/crypto.ts"
-import { Keys, type KeysError } from "../port/keys.ts"
+import { Keys } from "../port/keys.ts"
 import { toBase64Url } from "./base64url.ts"
 import { formatCredential, requestProof, signedPath } from "./proof.ts"
 import { COUNTER_BLOCK, type StoredRegistration, writeRegistration } from "./registration-cache.ts"
@@ -19,6 +19,7 @@ export class RequestSigner {
   private key: Uint8Array | undefined
   private counter = 0
   private counterEnd = 0
+  private after = 0
   private revocations: ReadonlyArray<Revocation> = []
   private revoked = new Set<string>()
 
@@ -42,6 +43,7 @@ export class RequestSigner {
     if (cached.declaration === options.declaration) this.session = cached.session
     this.counter = cached.counterEnd
     this.counterEnd = cached.counterEnd
+    this.after = cached.revocationsAfter
     this.setRevocations(cached.revocations)
   }
 
@@ -53,13 +55,14 @@ export class RequestSigner {
     return this.key
   }
 
-  /** Takes over a new session, whose counter begins anew. */
-  adopt(session: Uint8Array, brokerKey: Uint8Array): Effect.Effect<void, KeysError> {
+  /** Takes over a new session, whose counter begins anew; the broker may number revocations anew too. */
+  adopt(session: Uint8Array, brokerKey: Uint8Array): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.session = session
       this.key = brokerKey
       this.counter = 0
       this.counterEnd = 0
+      this.after = 0
       return this.reserve()
     })
   }
@@ -75,11 +78,11 @@ export class RequestSigner {
   }
 
   /** Makes sure that the next counter is on record before it is used. */
-  reserve(): Effect.Effect<void, KeysError> {
+  reserve(): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.counter < this.counterEnd) return Effect.void
       this.counterEnd = this.counter + COUNTER_BLOCK
-      return this.write()
+      return this.save()
     })
   }
 
@@ -101,20 +104,17 @@ export class RequestSigner {
     return HttpClientRequest.setHeader(request, "authorization", `Horizon-Server ${credential}`)
   }
 
-  /** Highest number of a revocation that is known. */
+  /** Highest number of a revocation that was heard in this session. */
   revocationsAfter(): number {
-    return this.revocations.reduce((highest, each) => Math.max(highest, each.number), 0)
+    return this.after
   }
 
-  /** Adds revocations and forgets those whose tickets have expired anyway. */
-  revoke(added: ReadonlyArray<Revocation>, nowMs: number): Effect.Effect<void, KeysError> {
-    return Effect.suspend(() => {
-      if (added.length === 0) return Effect.void
-      const highest = Math.max(this.revocationsAfter(), ...added.map((each) => each.number))
-      const kept = [...this.revocations, ...added].filter((each) => each.expiresMs > nowMs || each.number === highest)
-      this.setRevocations(kept)
-      return this.write()
-    })
+  /** Adds revocations and forgets those whose tickets have expired anyway; `save` makes it last. */
+  learn(added: ReadonlyArray<Revocation>, nowMs: number): void {
+    if (added.length === 0) return
+    this.after = Math.max(this.after, ...added.map((each) => each.number))
+    const known = new Map([...this.revocations, ...added].map((each) => [`${each.deviceId}/${each.expiresMs}`, each]))
+    this.setRevocations([...known.values()].filter((each) => each.expiresMs > nowMs))
   }
 
   isRevoked(deviceId: string, ticketExpiresMs: number): boolean {
@@ -126,20 +126,24 @@ export class RequestSigner {
     this.revoked = new Set(revocations.map((each) => `${each.deviceId}/${each.expiresMs}`))
   }
 
-  private write(): Effect.Effect<void, KeysError> {
+  /**
+   * Writes what must outlive the process. A key store that fails does not stop the link: after a restart the broker tells counter and
+   * revocations again.
+   */
+  save(): Effect.Effect<void> {
     if (this.session === undefined || this.key === undefined) return Effect.void
-    return Effect.provideService(
-      writeRegistration({
-        version: 1,
-        declaration: this.declaration,
-        serverId: this.serverId,
-        session: this.session,
-        brokerKey: this.key,
-        counterEnd: this.counterEnd,
-        revocations: this.revocations
-      }),
-      Keys,
-      this.keys
+    return writeRegistration({
+      version: 1,
+      declaration: this.declaration,
+      serverId: this.serverId,
+      session: this.session,
+      brokerKey: this.key,
+      counterEnd: this.counterEnd,
+      revocationsAfter: this.after,
+      revocations: this.revocations
+    }).pipe(
+      Effect.provideService(Keys, this.keys),
+      Effect.catchTag("KeysError", (error) => Effect.logWarning(`The registration could not be kept: ${error.message}`))
     )
   }
 }

@@ -6,7 +6,7 @@
  * a restart.
  */
 
-import { Effect, Latch, Option, Result, type Scope } from "effect"
+import { Effect, Fiber, Latch, Option, Result, type Scope } from "effect"
 import type { HttpClient, HttpClientRequest } from "effect/http"
 import type { Identity } from "../crypto/crypto.ts"
 import { deviceId } from "../crypto/identity.ts"
@@ -67,6 +67,8 @@ export interface ServerAgent {
   isRevoked(ticket: { readonly deviceId: string; readonly ticketExpiresMs: number }): boolean
   /** The broker's wall clock, estimated: for `openedMs` of reports. */
   brokerNowMs(): number
+  /** Dies if the link has met a bug, else never ends: a node waits for it beside its own work, so that a bug stops the node. */
+  readonly ended: Effect.Effect<never>
 }
 
 /** What the agent needs from the world. */
@@ -77,6 +79,8 @@ const ALIVE_EVERY_MS = 30_000
 const REFUSED_RETRY_MS = 30_000
 /** Reports wait this long for company, so that a burst of sessions is one request. */
 const REPORT_GATHER_MS = 200
+/** How long the last reports of a stopping server may take. */
+const FLUSH_MS = 1_000
 
 /**
  * Starts the link in a fiber that lives in the scope. Returns as soon as the identity and the cache are read: it does not wait for
@@ -87,9 +91,10 @@ export const serverAgent = (
 ): Effect.Effect<ServerAgent, KeysError, ServerAgentPorts | Scope.Scope> =>
   Effect.gen(function* () {
     const identity = yield* storedIdentity()
-    const link = yield* makeLink(options, identity)
-    yield* Effect.forkScoped(link.run)
-    return link.agent
+    const { agent, link } = yield* makeLink(options, identity)
+    yield* Effect.addFinalizer(() => link.flush)
+    const fiber = yield* Effect.forkScoped(link.run)
+    return { ...agent, ended: Fiber.join(fiber) }
   })
 
 const makeLink = (options: ServerAgentOptions, identity: Identity) =>
@@ -128,7 +133,7 @@ const makeLink = (options: ServerAgentOptions, identity: Identity) =>
       timeoutMs,
       random
     })
-    const agent: ServerAgent = {
+    const agent: Omit<ServerAgent, "ended"> = {
       identity,
       serverId,
       brokerKey: () => options.brokerKey ?? signer.brokerKey(),
@@ -137,7 +142,7 @@ const makeLink = (options: ServerAgentOptions, identity: Identity) =>
       isRevoked: (ticket) => signer.isRevoked(ticket.deviceId, ticket.ticketExpiresMs),
       brokerNowMs: () => brokerClock.nowMs()
     }
-    return { agent, run: link.run }
+    return { agent, link }
   })
 
 interface LinkParts {
@@ -195,7 +200,7 @@ class ServerLink {
   }
 
   /** Registers if need be, sends the heartbeat if it is due, then all reports. */
-  private step(): Effect.Effect<void, BrokerCallError | KeysError> {
+  private step(): Effect.Effect<void, BrokerCallError> {
     const self = this
     return Effect.gen(function* () {
       if (!self.parts.signer.registered()) {
@@ -211,7 +216,7 @@ class ServerLink {
     })
   }
 
-  private register(): Effect.Effect<void, BrokerCallError | KeysError> {
+  private register(): Effect.Effect<void, BrokerCallError> {
     const { options, identity, crypto, signer, open } = this.parts
     const self = this
     return Effect.gen(function* () {
@@ -230,7 +235,7 @@ class ServerLink {
     })
   }
 
-  private heartbeat(): Effect.Effect<void, BrokerCallError | KeysError> {
+  private heartbeat(): Effect.Effect<void, BrokerCallError> {
     const { options, signer, signed, clock } = this.parts
     const self = this
     return Effect.gen(function* () {
@@ -242,8 +247,9 @@ class ServerLink {
           signed.serverLink.heartbeat({ payload: { metrics, revocationsAfter: signer.revocationsAfter() } }),
           "send the heartbeat"
         )
-        yield* signer.revoke(answer.revoked, answer.brokerNowMs)
+        signer.learn(answer.revoked, answer.brokerNowMs)
         for (const revocation of answer.revoked) options.onRevoked?.(revocation)
+        if (answer.revoked.length > 0) yield* signer.save()
         const nextMs = jitterMs(self.parts.random, Math.floor(answer.nextMs * 0.85), answer.nextMs)
         self.nextHeartbeatNs = clock.nowNs() + nextMs * 1_000_000
         more = answer.more
@@ -251,7 +257,7 @@ class ServerLink {
     })
   }
 
-  private sendReports(): Effect.Effect<void, BrokerCallError | KeysError> {
+  private sendReports(): Effect.Effect<void, BrokerCallError> {
     const { clock, signer, signed, brokerClock, options } = this.parts
     const self = this
     return Effect.gen(function* () {
@@ -263,11 +269,25 @@ class ServerLink {
       while (self.reports.length > 0) {
         const batch = self.reports.next()
         yield* signer.reserve()
-        yield* self.call(signed.serverLink.reportConnections({ payload: { reports: batch } }), "report connections")
+        yield* self
+          .call(signed.serverLink.reportConnections({ payload: { reports: batch } }), "report connections")
+          .pipe(
+            Effect.catchIf(isUnfit, (error) => {
+              self.reports.dropped += batch.length
+              return Effect.logError(`${batch.length} connection reports were given up: ${error.message}`)
+            })
+          )
         self.reports.sent(batch)
       }
     })
   }
+
+  /** The last word of a server that stops: what waits is sent once, if the broker is there, within a moment. */
+  readonly flush: Effect.Effect<void> = Effect.suspend(() =>
+    this.state.link === "up" && this.reports.length > 0
+      ? Effect.ignore(Effect.timeoutOption(this.sendReports(), FLUSH_MS))
+      : Effect.void
+  )
 
   private call<A extends { readonly brokerNowMs: number }, E>(
     call: Effect.Effect<A, E>,
@@ -308,17 +328,14 @@ class ServerLink {
     this.state = { ...this.state, link: "up", attempts: 0, message: "" }
   }
 
-  private failed(error: BrokerCallError | KeysError): Effect.Effect<void> {
+  private failed(error: BrokerCallError): Effect.Effect<void> {
     const { trace, random } = this.parts
-    if (error._tag === "BrokerCallError" && this.correct(error)) return Effect.void
-    const reason = error._tag === "KeysError" ? error.reason : (error.problem ?? error.reason)
+    if (this.correct(error)) return Effect.void
+    const reason = error.problem ?? error.reason
     trace("broker-link.attempt", { outcome: "failed", what: this.doing, reason })
     if (this.state.link === "up") trace("broker-link.down", { reason })
     const waitMs = this.backoff.nextMs()
-    const refused =
-      error._tag === "BrokerCallError" &&
-      !error.passing &&
-      !(error.problem !== undefined && STALE_SESSION.has(error.problem))
+    const refused = !error.passing && !(error.problem !== undefined && STALE_SESSION.has(error.problem))
     this.state = {
       link: refused ? "refused" : "down",
       attempts: this.backoff.attempts,
@@ -350,6 +367,8 @@ class ServerLink {
   }
 }
 
+/** A batch that will never be taken must not keep the ones behind it, and the heartbeats, from the broker. */
+const isUnfit = (error: BrokerCallError): boolean => error.problem === "malformed" || error.reason === "protocol"
 /** Refusals after which the server registers anew. */
 const STALE_SESSION: ReadonlySet<string> = new Set(["server-unknown", "session-replaced", "signature-invalid"])
 /** Pages of revocations taken in one go. */

@@ -42,14 +42,13 @@ export const broker = (config: BrokerConfig): Effect.Effect<never, BrokerError, 
       )
       const server = yield* HttpServer.HttpServer
       yield* Layer.build(HttpRouter.serve(layerRoutes(parts), { disableLogger: true, disableListenLog: true }))
-      yield* Effect.forkScoped(sweepForever(parts))
       const lifecycle = yield* Lifecycle
       lifecycle.ready({
         address: HttpServer.formatAddress(server.address),
         brokerKey: toBase64Url(parts.identity.publicKey),
         schemaVersion: parts.schemaVersion
       })
-      return yield* Effect.never
+      return yield* sweepForever(parts)
     })
   )
 

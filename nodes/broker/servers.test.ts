@@ -13,10 +13,15 @@ import { serverRecordBytes } from "@horizon/core/api/server.ts"
 import { deviceId, identityFromSeed } from "@horizon/core/crypto/identity.ts"
 import { nobleCrypto } from "@horizon/core/crypto/noble.ts"
 import { RIGHT, verifyTicket } from "@horizon/core/wire/ticket.ts"
+import { drive } from "@horizon/sim/kernel/drive.ts"
+import { layerStore } from "@horizon/sim/port/store.ts"
 import { Effect, Result } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
+import { SqlClient } from "effect/sql"
 import { describe, expect, test } from "vitest"
 import { ADMIN, ANNA, BERT, BrokerWorld, REGISTRATION } from "./broker-world.contract.ts"
+import { toHex } from "./record-id.ts"
+import { keyStore } from "./store/key-store.ts"
 
 const boot = (config = {}): BrokerWorld => {
   const world = new BrokerWorld({ config })
@@ -232,6 +237,15 @@ describe("registration", () => {
     const lost = outcomes.find(Result.isFailure)!.failure as Problem
     expect([lost.status, lost.reason]).toEqual([403, "registration-key-used-up"])
     expect(listed(world).map((entry) => entry.tags)).toEqual([["lab"]])
+  })
+
+  test("the store itself gives the last use of a key to one taker, whatever was read before", () => {
+    const world = boot()
+    const made = world.call(ADMIN, (client) => client.admin.createRegistrationKey({ payload: { usesMax: 1 } }))
+    const { disk, process } = world.station("broker")
+    const take = SqlClient.SqlClient.use((sql) => keyStore(sql).takeRegistrationUse(toHex(made.id), world.nowMs()))
+    const takes = drive(process, Effect.provide(Effect.all([take, take]), layerStore(disk)))
+    expect(takes).toEqual([true, false])
   })
 
   test("an expired key takes no new server and lets a known one come back; a revoked one lets nobody", () => {
@@ -558,14 +572,31 @@ describe("connections", () => {
     expect(all(world).map((each) => each.connectionId)).toEqual([6])
   })
 
-  test("a batch over the limit is refused as a whole", () => {
+  test("a batch over the limit is refused as a whole by the broker", () => {
     const world = boot()
     const one = registered(world, 1)
-    const reports = Array.from({ length: 257 }, (_, i) => report(world, i))
-    const outcome = signed(world, one, 0, (client) =>
-      Effect.result(client.serverLink.reportConnections({ payload: { reports } }))
+    const body = JSON.stringify({ reports: Array.from({ length: 257 }, (_, i) => report(world, i)) })
+    const timeMs = world.nowMs()
+    const path = "/api/v1/connections/report"
+    const message = requestProof({
+      ...one,
+      counter: 0,
+      timeMs,
+      method: "POST",
+      path,
+      bodySha256: nobleCrypto.sha256(utf8(body))
+    })
+    const signature = toBase64Url(nobleCrypto.ed25519Sign(identity(1).seed, message))
+    const credential = formatCredential({ serverId: one.serverId, counter: 0, timeMs, signature })
+    const request = HttpClientRequest.post(`${world.url}${path}`).pipe(
+      HttpClientRequest.setHeader("authorization", `Horizon-Server ${credential}`),
+      HttpClientRequest.bodyText(body, "application/json")
     )
-    expect(Result.isFailure(outcome)).toBe(true)
+    const answer = world.on(
+      "one",
+      Effect.flatMap(HttpClient.execute(request), (response) => response.json)
+    )
+    expect(answer).toMatchObject({ status: 400, errors: [{ path: ["payload", "reports"] }] })
     expect(all(world)).toEqual([])
   })
 

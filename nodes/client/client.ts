@@ -179,9 +179,8 @@ const oneRound = (running: RunningClient): Effect.Effect<Setback, ClientError> =
 }
 
 const pauseMs = ({ random, backoff, proved, gateways }: RunningClient, setback: Setback): number => {
-  // A refusal is final as long as there is no other gateway to ask.
-  const refused = setback.again === "later" || (setback.state === "refused" && !gateways.hasAlternative())
-  if (refused) return jitterMs(random, ...LATER_MS)
+  const { again } = setback
+  if (again === "later" || (again === "elsewhere" && !gateways.hasAlternative())) return jitterMs(random, ...LATER_MS)
   return proved ? jitterMs(random, 0, FIRST_RETRY_MS) : backoff.nextMs()
 }
 

@@ -8,21 +8,28 @@ test("every close reason is told in words that say what to do, and is tried agai
   for (const reason of Object.values(CLOSE)) {
     const setback = lostSession(reason, "gw-1", true)
     expect(setback.detail).toBe(`gw-1: ${describeClose(reason)}`)
-    expect(["soon", "later"]).toContain(setback.again)
+    expect(["soon", "later", "elsewhere"]).toContain(setback.again)
   }
 })
 
 test("a refused ticket from the cache is replaced at once; a fresh one that is refused too needs a person", () => {
-  expect(lostSession(CLOSE.ticketExpired, "gw", false)).toMatchObject({
-    state: "reconnecting",
-    again: "soon",
-    dropTicket: true
-  })
-  expect(lostSession(CLOSE.ticketExpired, "gw", true)).toMatchObject({
+  for (const reason of [CLOSE.ticketInvalid, CLOSE.ticketWrongServer, CLOSE.deviceInvalid, CLOSE.ticketExpired])
+    expect(lostSession(reason, "gw", false)).toMatchObject({ state: "reconnecting", again: "soon", dropTicket: true })
+  expect(lostSession(CLOSE.ticketInvalid, "gw", true)).toMatchObject({
     state: "refused",
     again: "later",
     dropTicket: true
   })
+})
+
+test("a gateway whose clock refuses a fresh ticket is left for another one, and asked again soon if there is none", () => {
+  for (const reason of [CLOSE.ticketExpired, CLOSE.ticketNotYetValid])
+    expect(lostSession(reason, "gw", true)).toMatchObject({
+      state: "refused",
+      again: "soon",
+      avoidServer: true,
+      dropTicket: true
+    })
 })
 
 test("a lost session is no refusal and keeps its ticket and its gateway", () => {
@@ -35,9 +42,9 @@ test("a lost session is no refusal and keeps its ticket and its gateway", () => 
     })
 })
 
-test("a gateway that refuses this member is left alone, and another one may be tried soon", () => {
+test("a gateway that refuses this member is left alone, and another one is tried if there is one", () => {
   for (const reason of [CLOSE.full, CLOSE.forbidden, CLOSE.serverInvalid, CLOSE.noCommonSuite])
-    expect(lostSession(reason, "gw", true)).toMatchObject({ state: "refused", again: "soon", avoidServer: true })
+    expect(lostSession(reason, "gw", true)).toMatchObject({ state: "refused", again: "elsewhere", avoidServer: true })
 })
 
 test("a device that was replaced does not throw the other one out again", () => {

@@ -10,8 +10,11 @@ export interface Setback {
   readonly state: Extract<ClientState, "contacting-broker" | "choosing" | "reconnecting" | "refused">
   /** What happened and what to do. */
   readonly detail: string
-  /** `soon`: with backoff. `later`: a person must act first, so it is tried only now and then. */
-  readonly again: "soon" | "later"
+  /**
+   * `soon`: with backoff. `later`: a person must act first, so it is tried only now and then. `elsewhere`: soon if there is another
+   * gateway, else later.
+   */
+  readonly again: "soon" | "later" | "elsewhere"
   /** The ticket must not be used again. */
   readonly dropTicket: boolean
   /** The gateway must not be used for a while. */
@@ -45,25 +48,32 @@ export const lostSession = (reason: CloseReason, server: string, ticketIsFresh: 
     case CLOSE.handshakeTimeout:
     case CLOSE.limit:
       return setback({ state: "reconnecting", detail, again: "soon" })
-    case CLOSE.ticketInvalid:
     case CLOSE.ticketExpired:
-    case CLOSE.ticketWrongServer:
     case CLOSE.ticketNotYetValid:
+      // A fresh ticket is not to blame but the gateway's clock, which the gateway puts right when it hears the broker.
+      return ticketIsFresh
+        ? setback({ state: "refused", detail, again: "soon", avoidServer: true })
+        : staleTicket(detail)
+    case CLOSE.ticketInvalid:
+    case CLOSE.ticketWrongServer:
     case CLOSE.deviceInvalid:
-      // A ticket from the cache may be stale: a new one settles it. A new one that is refused too needs a person.
       return ticketIsFresh
         ? setback({ state: "refused", detail, again: "later", dropTicket: true })
-        : setback({ state: "reconnecting", detail, again: "soon", dropTicket: true })
+        : staleTicket(detail)
     case CLOSE.noCommonSuite:
     case CLOSE.serverInvalid:
     case CLOSE.full:
     case CLOSE.forbidden:
-      return setback({ state: "refused", detail, again: "soon", dropTicket: true, avoidServer: true })
+      return setback({ state: "refused", detail, again: "elsewhere", dropTicket: true, avoidServer: true })
     case CLOSE.replaced:
       // To connect again at once would throw the other one out, which would throw us out, without end.
       return setback({ state: "refused", detail, again: "later" })
   }
 }
+
+/** A ticket from earlier is refused: a new one settles it. */
+const staleTicket = (detail: string): Setback =>
+  setback({ state: "reconnecting", detail, again: "soon", dropTicket: true })
 
 /**
  * Nothing comes back through the tunnel. One that worked before is likely to come back at the same gateway; one that never did is
@@ -84,7 +94,7 @@ export const badParameters = (server: string): Setback =>
   setback({
     state: "refused",
     detail: `${server}: the gateway's parameters are not of this version. Update the older of the two.`,
-    again: "soon",
+    again: "elsewhere",
     avoidServer: true
   })
 

@@ -28,7 +28,7 @@ const print = (findings: ReadonlyArray<Finding>, fit: boolean, screen: Screen): 
     finding.state === "ok" ? "ok" : finding.must ? "missing" : "optional"
   const style = (cell: string, row: number, column: number): string =>
     column === 0 ? paint(screen.colorOut, COLOR[words(findings[row])], cell) : cell
-  const rows = findings.map((finding) => [words(finding), finding.name, finding.seen, finding.purpose])
+  const rows = findings.map((finding) => [words(finding), finding.name, short(finding.seen), finding.purpose])
   for (const line of table(rows, { style })) screen.out(line)
   const remedies = findings.filter((finding) => finding.state !== "ok" && finding.remedy !== undefined)
   if (remedies.length > 0) {
@@ -40,5 +40,10 @@ const print = (findings: ReadonlyArray<Finding>, fit: boolean, screen: Screen): 
   screen.out("")
   screen.out(fit ? "This machine can run Horizon." : "Something is missing without which Horizon does not run.")
 }
+
+const short = (text: string): string =>
+  text.length > SEEN_CHARACTERS_MAX ? `${text.slice(0, SEEN_CHARACTERS_MAX - 1)}…` : text
+
+const SEEN_CHARACTERS_MAX = 36
 
 const COLOR = { ok: "green", missing: "red", optional: "yellow" } as const

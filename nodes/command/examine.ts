@@ -44,7 +44,7 @@ const node = (): Finding => {
     state: major >= NODE_MAJOR ? "ok" : "missing",
     must: true,
     seen: process.versions.node,
-    purpose: "runs everything; TypeScript without a build step",
+    purpose: "runs everything",
     remedy: `npm ci    (brings Node.js ${NODE_MAJOR} for the npm scripts)`
   }
 }
@@ -54,7 +54,7 @@ const cores = (): Finding => ({
   state: "ok",
   must: false,
   seen: String(availableParallelism()),
-  purpose: "batches of seeds run on all of them"
+  purpose: "batches of seeds use all of them"
 })
 
 const memory = (): Finding => ({
@@ -68,7 +68,7 @@ const memory = (): Finding => ({
 const gibibytes = (bytes: number): string => (bytes / 1024 ** 3).toFixed(1)
 
 const libsql = async (): Promise<Finding> => {
-  const about = { name: "libSQL driver", must: true, purpose: "the broker's store, locks on key directories" }
+  const about = { name: "libSQL driver", must: true, purpose: "the broker's store, key locks" }
   try {
     const { default: Database } = await import("libsql")
     const database = new Database(":memory:")
@@ -98,7 +98,7 @@ const loopback = (family: "udp4" | "udp6", address: string): Promise<Finding> =>
         state: ok ? "ok" : "absent",
         must: false,
         seen,
-        purpose: family === "udp4" ? "scenarios on real sockets of this machine" : "sockets on both families"
+        purpose: family === "udp4" ? "scenarios on real sockets" : "sockets on both families"
       })
     }
     socket.once("error", (error) => finish(`${address}: ${(error as NodeJS.ErrnoException).code}`, false))
@@ -108,7 +108,7 @@ const loopback = (family: "udp4" | "udp6", address: string): Promise<Finding> =>
 /** What scenarios in network namespaces (and Mininet) need. */
 const namespaces = async (): Promise<ReadonlyArray<Finding>> => {
   const root = process.getuid?.() === 0
-  const world = "scenarios on the kernel's own network (netns, Mininet)"
+  const world = "scenarios on the kernel's network"
   const tool = async (name: string, args: ReadonlyArray<string>, pack: string): Promise<Finding> => {
     const said = await ask(name, args)
     return {
@@ -161,7 +161,7 @@ const netem = (): Finding => {
     state: where === undefined ? "absent" : "ok",
     must: false,
     seen: where === undefined ? `not seen in kernel ${kernel}` : `${where}, kernel ${kernel}`,
-    purpose: "delay, loss and rate in those worlds",
+    purpose: "delay, loss and rate there",
     remedy: "modprobe sch_netem    (a distribution kernel has it)"
   }
 }
@@ -179,14 +179,14 @@ const PROGRAMS: ReadonlyArray<Program> = [
     name: "Chromium",
     commands: ["chromium", "chromium-browser", "google-chrome"],
     args: ["--version"],
-    purpose: "tests of the report page in a real browser",
+    purpose: "tests of the report page",
     remedy: "apt install chromium"
   },
   {
     name: "PostgreSQL",
     commands: ["postgres", "psql"],
     args: ["--version"],
-    purpose: "the broker's highly available store",
+    purpose: "the broker's replicated store",
     remedy: "apt install postgresql"
   },
   {
@@ -200,14 +200,14 @@ const PROGRAMS: ReadonlyArray<Program> = [
     name: "Rust (cargo)",
     commands: ["cargo"],
     args: ["--version"],
-    purpose: "builds the native module (batched UDP, TUN)",
+    purpose: "builds the native module",
     remedy: "apt install cargo"
   },
   {
     name: "tshark",
     commands: ["tshark"],
     args: ["--version"],
-    purpose: "checks captures that a run writes",
+    purpose: "checks captures of runs",
     remedy: "apt install tshark"
   }
 ]

@@ -2,6 +2,7 @@
 
 import { resolve } from "node:path"
 import { EXIT } from "@horizon/core/measure/run.ts"
+import { dyingOfDefects } from "@horizon/real/defect.ts"
 import { type HostOptions, type HostPorts, layerHost, storeUrl } from "@horizon/real/host.ts"
 import { layerHttpServer } from "@horizon/real/http.ts"
 import { layerStore } from "@horizon/real/store.ts"
@@ -40,7 +41,7 @@ export const hostNode = (
 ): Effect.Effect<void, NodeFailure> =>
   Effect.flatMap(
     Effect.promise(() => load(name, config, host.dataDirectory)),
-    (program) => Effect.scoped(Effect.provide(program, layerHost(host)))
+    (program) => dyingOfDefects(Effect.scoped(Effect.provide(program, layerHost(host))))
   )
 
 type Program = Effect.Effect<void, NodeFailure, HostPorts>

@@ -8,7 +8,8 @@ const ROWS_MAX = 60
 const FAILURES_SHOWN = 3
 
 /** The table, on standard output. */
-export const printVerdicts = (runs: ReadonlyArray<Run>, screen: Screen): void => {
+export const printVerdicts = (finished: ReadonlyArray<Run>, screen: Screen): void => {
+  const runs = inOrder(finished)
   const shown = runs.length > ROWS_MAX ? runs.filter((run) => run.exitCode !== 0).slice(0, ROWS_MAX) : runs
   if (shown.length > 0) {
     const head = ["scenario", "world", "seed", "verdict", "sim s", "wall s", "digest", "failures"]
@@ -32,9 +33,17 @@ export const printVerdicts = (runs: ReadonlyArray<Run>, screen: Screen): void =>
   screen.out(summary(runs))
 }
 
+/** By scenario, then by seed: several workers finish in any order. */
+const inOrder = (runs: ReadonlyArray<Run>): ReadonlyArray<Run> => {
+  const place = new Map<string, number>()
+  for (const run of runs) if (!place.has(run.scenario)) place.set(run.scenario, place.size)
+  const placeOf = (run: Run): number => place.get(run.scenario) ?? 0
+  return [...runs].sort((a, b) => placeOf(a) - placeOf(b) || a.seed - b.seed)
+}
+
 /** For each run that did not pass: what should have held. The command that runs the first of them again comes last of all. */
 export const printFailures = (runs: ReadonlyArray<Run>, screen: Screen): void => {
-  const failed = runs.filter((run) => run.verdict !== "pass" && run.verdict !== "skipped")
+  const failed = inOrder(runs).filter((run) => run.verdict !== "pass" && run.verdict !== "skipped")
   for (const run of failed.slice(0, FAILURES_SHOWN)) {
     for (const failure of run.failures.slice(0, FAILURES_SHOWN)) {
       screen.err(`${run.scenario} seed ${run.seed}: ${paint(screen.colorErr, "red", failure.id)}: ${failure.sentence}`)

@@ -97,9 +97,10 @@ export class Arena implements SessionHandler, Companion {
     })
   }
 
-  /** The endpoint is made after this, because it needs this. */
-  attach(endpoint: ServerEndpoint): void {
+  /** The endpoint is made after this, because it needs this. The game begins now. */
+  attach(nowNs: number, endpoint: ServerEndpoint): void {
     this.endpoint = endpoint
+    this.game.start(nowNs)
   }
 
   /** Sessions established now. */

@@ -88,7 +88,7 @@ const assemble = (
       onRevoked: (ticket) => shell.act((nowNs) => arena.endRevoked(nowNs, ticket.deviceId, ticket.expiresMs))
     })
     sessions = yield* sessionEndpoint(config, arena, agent, shell, faultPoint)
-    arena.attach(sessions)
+    arena.attach(clock.nowNs(), sessions)
     shell.drive(sessions, (event) => arena.onEvent(event), arena)
     return { arena, endpoint: sessions, agent, shell }
   })

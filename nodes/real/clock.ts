@@ -10,6 +10,7 @@
 
 import { Clock, type Timer } from "@horizon/core/port/clock.ts"
 import { Effect, Layer } from "effect"
+import { Defects } from "./defect.ts"
 
 /** How long before a deadline the event loop stops sleeping. */
 const SPIN_NS = 1_500_000
@@ -21,6 +22,7 @@ export const layerClock: Layer.Layer<Clock> = Layer.effect(
   Clock,
   Effect.gen(function* () {
     const startMs = performance.now()
+    const onDefect = yield* Defects
     const nowNs = (): number => Math.floor((performance.now() - startMs) * 1_000_000)
     const live = new Set<NodeTimer>()
     yield* Effect.addFinalizer(() =>
@@ -32,7 +34,7 @@ export const layerClock: Layer.Layer<Clock> = Layer.effect(
       nowNs,
       wallMs: () => Date.now(),
       timer: (handler) => {
-        const timer = new NodeTimer(nowNs, handler)
+        const timer = new NodeTimer(nowNs, handler, onDefect)
         live.add(timer)
         return timer
       }
@@ -44,6 +46,7 @@ export const layerClock: Layer.Layer<Clock> = Layer.effect(
 class NodeTimer implements Timer {
   private readonly nowNs: () => number
   private readonly handler: (nowNs: number) => void
+  private readonly onDefect: (cause: unknown) => void
   private deadlineNs = Number.POSITIVE_INFINITY
   /** When the pending wake-up comes; `Infinity` = none is pending. */
   private wakeNs = Number.POSITIVE_INFINITY
@@ -51,9 +54,10 @@ class NodeTimer implements Timer {
   private spin: NodeJS.Immediate | undefined
   private closed = false
 
-  constructor(nowNs: () => number, handler: (nowNs: number) => void) {
+  constructor(nowNs: () => number, handler: (nowNs: number) => void, onDefect: (cause: unknown) => void) {
     this.nowNs = nowNs
     this.handler = handler
+    this.onDefect = onDefect
   }
 
   arm(atNs: number): void {
@@ -111,6 +115,11 @@ class NodeTimer implements Timer {
     const nowNs = this.nowNs()
     if (nowNs < this.deadlineNs) return this.schedule()
     this.deadlineNs = Number.POSITIVE_INFINITY
-    this.handler(nowNs)
+    try {
+      this.handler(nowNs)
+    } catch (cause) {
+      this.close()
+      this.onDefect(cause)
+    }
   }
 }

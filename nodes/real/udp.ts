@@ -14,6 +14,7 @@ import { Udp, type UdpBind, UdpError, type UdpSocket, type UdpStats } from "@hor
 import { type Endpoint, formatEndpoint, formatV4, isV4, parseAddress } from "@horizon/core/wire/address.ts"
 import { BATCH_SLOTS, DatagramBatch, SLOT_BYTES } from "@horizon/core/wire/batch.ts"
 import { Effect, Layer } from "effect"
+import { Defects } from "./defect.ts"
 import { AddressTexts, AddressWords } from "./peer-addresses.ts"
 
 /** Receive and send buffer asked of the system; it grants at most net.core.rmem_max and wmem_max. */
@@ -24,22 +25,33 @@ const QUEUE_DATAGRAMS = 256
 /** UDP sockets of the host. */
 export const layerUdp: Layer.Layer<Udp, never, Clock> = Layer.effect(
   Udp,
-  Effect.map(Clock, (clock) => ({
-    bind: (options) =>
-      Effect.acquireRelease(open(options, clock.nowNs), (socket) => socket.close).pipe(
-        Effect.map((socket): UdpSocket => socket)
-      )
-  }))
+  Effect.gen(function* () {
+    const { nowNs } = yield* Clock
+    const surroundings: Surroundings = { nowNs, onDefect: yield* Defects }
+    return {
+      bind: (options) =>
+        Effect.acquireRelease(open(options, surroundings), (socket) => socket.close).pipe(
+          Effect.map((socket): UdpSocket => socket)
+        )
+    }
+  })
 )
 
+/** What a socket needs of its node. */
+interface Surroundings {
+  readonly nowNs: () => number
+  /** Takes what the receiver throws. */
+  readonly onDefect: (cause: unknown) => void
+}
+
 /** Binds: IPv4 and IPv6 on one socket if no address is given, IPv4 alone on a host without IPv6. */
-const open = (options: UdpBind, nowNs: () => number): Effect.Effect<NodeUdpSocket, UdpError> => {
+const open = (options: UdpBind, node: Surroundings): Effect.Effect<NodeUdpSocket, UdpError> => {
   const { address } = options
   if (address === undefined) {
-    return bind("udp6", "::", options, nowNs).pipe(
+    return bind("udp6", "::", options, node).pipe(
       Effect.catchIf(
         (error) => error.reason === "unsupported" || error.reason === "address-not-available",
-        () => bind("udp4", "0.0.0.0", options, nowNs)
+        () => bind("udp4", "0.0.0.0", options, node)
       )
     )
   }
@@ -52,14 +64,14 @@ const open = (options: UdpBind, nowNs: () => number): Effect.Effect<NodeUdpSocke
       })
     )
   }
-  return isV4(words, 0) ? bind("udp4", formatV4(words[3]), options, nowNs) : bind("udp6", address, options, nowNs)
+  return isV4(words, 0) ? bind("udp4", formatV4(words[3]), options, node) : bind("udp6", address, options, node)
 }
 
 const bind = (
   family: "udp4" | "udp6",
   address: string,
   options: UdpBind,
-  nowNs: () => number
+  node: Surroundings
 ): Effect.Effect<NodeUdpSocket, UdpError> =>
   Effect.callback<NodeUdpSocket, UdpError>((resume) => {
     // The lookup answers at once: addresses are always numeric here, and Node's own would wait a turn for each datagram.
@@ -76,7 +88,7 @@ const bind = (
     socket.bind({ address, port: options.port, exclusive: true }, () => {
       socket.off("error", failed)
       if (options.broadcast === true) socket.setBroadcast(true)
-      resume(Effect.succeed(new NodeUdpSocket(socket, family, options.slots ?? BATCH_SLOTS, nowNs)))
+      resume(Effect.succeed(new NodeUdpSocket(socket, family, options.slots ?? BATCH_SLOTS, node)))
     })
   })
 
@@ -112,7 +124,7 @@ class NodeUdpSocket implements UdpSocket {
   readonly rx: DatagramBatch
   readonly tx: DatagramBatch
   private readonly socket: Socket
-  private readonly nowNs: () => number
+  private readonly node: Surroundings
   private readonly procTable: string
   private readonly procKey: string
   private readonly toText: AddressTexts
@@ -130,7 +142,7 @@ class NodeUdpSocket implements UdpSocket {
   private dropsIn = 0
   private dropsOut = 0
 
-  constructor(socket: Socket, family: "udp4" | "udp6", slots: number, nowNs: () => number) {
+  constructor(socket: Socket, family: "udp4" | "udp6", slots: number, node: Surroundings) {
     const bound = socket.address()
     // A socket on every address is named by the IPv4 form, which peers on both families understand.
     this.local = { address: bound.address === "::" ? "0.0.0.0" : bound.address, port: bound.port }
@@ -139,7 +151,7 @@ class NodeUdpSocket implements UdpSocket {
     this.socket = socket
     this.procTable = family === "udp6" ? "/proc/self/net/udp6" : "/proc/self/net/udp"
     this.procKey = procKey(bound.address, bound.port)
-    this.nowNs = nowNs
+    this.node = node
     this.toText = new AddressTexts(family === "udp6")
     growBuffers(socket)
     socket.on("message", this.onMessage)
@@ -232,7 +244,13 @@ class NodeUdpSocket implements UdpSocket {
   private deliver(): void {
     const count = this.received
     this.received = 0
-    if (count > 0) this.handler?.(this.nowNs(), count)
+    if (count === 0) return
+    try {
+      this.handler?.(this.node.nowNs(), count)
+    } catch (cause) {
+      this.handler = undefined
+      this.node.onDefect(cause)
+    }
   }
 }
 

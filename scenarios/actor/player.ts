@@ -43,6 +43,8 @@ export interface Admission {
   readonly server: Endpoint
   /** The server's Ed25519 key. */
   readonly serverKey: Uint8Array
+  /** When the ticket ends, Unix ms. */
+  readonly expiresMs: number
   /** Wall clock by which the ticket is to be judged, Unix ms. */
   readonly wallMs: () => number
 }
@@ -62,7 +64,10 @@ export interface PlayerOptions extends PlayStyle {
   readonly name: string
   /** World time less the time of this node's clock; 0 if they are the same. */
   readonly offsetNs?: number
-  /** Where tickets come from: asked before each attempt to connect. A failure is tried again, with backoff. */
+  /**
+   * Where tickets come from: asked before an attempt to connect, unless the last ticket has been good for a session and still holds.
+   * A failure is tried again, with backoff.
+   */
   readonly admission: Effect.Effect<Admission, BrokerCallError | KeysError>
 }
 
@@ -84,6 +89,8 @@ const SILENT_NS = 3_000_000_000
 /** How often that is looked at, ms. */
 const LOOK_EVERY_MS = 500
 const REPLAY_WINDOW = 64
+/** A ticket with less life than this is not used again, ms: a handshake takes time. */
+const TICKET_LEAST_MS = 5_000
 /** A player sends and receives one datagram at a time. */
 const SLOTS = 8
 
@@ -92,8 +99,9 @@ export const player = (options: PlayerOptions): Effect.Effect<never, PlayerError
   Effect.gen(function* () {
     const playing = yield* assemble(options)
     const backoff = new Backoff((yield* Entropy).source("player-backoff"), BACKOFF)
+    let held: Admission | undefined
     for (;;) {
-      yield* attempt(playing, backoff)
+      held = yield* attempt(playing, backoff, held)
       yield* Effect.sleep(backoff.nextMs())
     }
   }).pipe(Effect.scoped)
@@ -120,6 +128,7 @@ export const playerActor = (
         ticket: granted.ticket,
         server: granted.server.record.endpoint,
         serverKey: granted.server.record.publicKey,
+        expiresMs: granted.expiresMs,
         wallMs: () => agent.brokerNowMs()
       }
     })
@@ -186,33 +195,44 @@ const assemble = (options: PlayerOptions): Effect.Effect<Playing, PlayerError, P
     return { options, shell, link, connect, trace }
   })
 
-/** One ticket, one session, to its end; nothing that goes wrong here is for ever. */
-const attempt = (playing: Playing, backoff: Backoff): Effect.Effect<void> =>
+/** One ticket, one session, to its end; nothing that goes wrong here is for ever. Gives the ticket if it can be used again. */
+const attempt = (
+  playing: Playing,
+  backoff: Backoff,
+  held: Admission | undefined
+): Effect.Effect<Admission | undefined> =>
   Effect.gen(function* () {
     const { options, trace } = playing
-    const admission = yield* Effect.result(options.admission)
-    if (Result.isFailure(admission)) {
-      const { reason, message } = admission.failure
-      return trace("broker-link.attempt", { outcome: "failed", what: "ticket", reason: `${reason}: ${message}` })
+    const holds = held !== undefined && held.wallMs() + TICKET_LEAST_MS < held.expiresMs
+    const asked = holds ? Result.succeed(held) : yield* Effect.result(options.admission)
+    if (Result.isFailure(asked)) {
+      const { reason, message } = asked.failure
+      trace("broker-link.attempt", { outcome: "failed", what: "ticket", reason: `${reason}: ${message}` })
+      return undefined
     }
+    const admission = asked.success
     const events = yield* Queue.dropping<SessionEvent>(16)
-    const endpoint = playing.connect(admission.success, (event) => Queue.offerUnsafe(events, event))
-    yield* session(playing, endpoint, events, backoff).pipe(
+    const endpoint = playing.connect(admission, (event) => Queue.offerUnsafe(events, event))
+    const stood = yield* session(playing, endpoint, events, backoff).pipe(
       Effect.ensuring(Effect.sync(() => leave(playing, endpoint)))
     )
+    return stood ? admission : undefined
   })
 
-/** From the handshake to the end of the session. */
+/** From the handshake to the end of the session; whether it ever stood. */
 const session = (
   playing: Playing,
   endpoint: ClientEndpoint,
   events: Queue.Queue<SessionEvent>,
   backoff: Backoff
-): Effect.Effect<void> =>
+): Effect.Effect<boolean> =>
   Effect.gen(function* () {
     const { shell, link, trace } = playing
     const first = Option.getOrUndefined(yield* Effect.timeoutOption(Queue.take(events), HANDSHAKE_MS))
-    if (first?.kind !== "established") return traceEnd(trace, endpoint, first)
+    if (first?.kind !== "established") {
+      traceEnd(trace, endpoint, first)
+      return false
+    }
     trace("session.established", {
       role: "client",
       connectionId: first.connectionId,
@@ -222,14 +242,18 @@ const session = (
     shell.act((nowNs) => link.open(nowNs, endpoint))
     for (;;) {
       const next = Option.getOrUndefined(yield* Effect.timeoutOption(Queue.take(events), LOOK_EVERY_MS))
-      if (next !== undefined && next.kind !== "roamed") return traceEnd(trace, endpoint, next)
+      if (next !== undefined && next.kind !== "roamed") {
+        traceEnd(trace, endpoint, next)
+        return true
+      }
       if (link.player.phase === "playing") backoff.reset()
       if (shell.act((nowNs) => nowNs - link.heardNs > SILENT_NS)) {
-        return trace("session.closed", {
+        trace("session.closed", {
           role: "client",
           connectionId: first.connectionId,
           reason: `the game server has said nothing for ${SILENT_NS / 1e9} s`
         })
+        return true
       }
     }
   })

@@ -50,6 +50,7 @@ export const flagship: Scenario = {
     ...ALWAYS,
     { check: "status-truthful", params: {} },
     { check: "honest-never-flagged", params: { cheaters: [] } },
+    { check: "views-agree", params: {} },
     { check: "ops-succeed", params: { op: "tunnel-ping", fromMs: 8_000, toMs: 18_000, because: "before the storm" } },
     {
       check: "ops-succeed",

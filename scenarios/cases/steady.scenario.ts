@@ -76,8 +76,9 @@ export const game32: Scenario = {
     { check: "no-node-failed", params: {} },
     { check: "watched-invariants", params: {} },
     { check: "honest-never-flagged", params: { cheaters: [] } },
+    { check: "views-agree", params: {} },
     { check: "occurs", params: { kind: "game.player-joined", atLeast: 32, because: "players join" } },
-    { check: "input-effect", params: { fromMs: 5_000, percentile: 99, maxUs: 100_000 } },
+    { check: "input-effect", params: { fromMs: 5_000, percentile: 99, maxUs: 100_000 } }
   ],
   goals: [{ check: "occurs", params: { kind: "op.histogram", atLeast: 32 } }]
 }

@@ -31,7 +31,8 @@ export const swarm: Scenario = {
   checks: [
     ...ALWAYS,
     { check: "status-truthful", params: {} },
-    { check: "honest-never-flagged", params: { cheaters: [] } }
+    { check: "honest-never-flagged", params: { cheaters: [] } },
+    { check: "views-agree", params: {} }
   ],
   goals: [
     { check: "clients-are", params: { state: "connected" } },

@@ -7,6 +7,7 @@ import {
   noNodeFailed,
   oneHolderPerAddress,
   statusTruthful,
+  viewsAgree,
   watchedInvariants
 } from "./safety.ts"
 import {
@@ -20,6 +21,7 @@ import {
   occurs,
   opsRecovered,
   opsSucceed,
+  playersPlay,
   sameAddresses,
   statusLeaves
 } from "./service.ts"
@@ -39,6 +41,8 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   "broker-link-recovers": brokerLinkRecovers,
   "no-thundering-herd": noThunderingHerd,
   occurs,
+  "players-play": playersPlay,
+  "views-agree": viewsAgree,
   "input-effect": inputEffect,
   "same-addresses": sameAddresses,
   "status-leaves": statusLeaves,

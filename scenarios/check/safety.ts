@@ -1,6 +1,6 @@
 /** Safety checks: what must hold at every moment, whatever faults strike. */
 
-import type { Check, CheckInput } from "./check.ts"
+import type { Check } from "./check.ts"
 import { eventsOf } from "./check.ts"
 
 /** No address is leased to two subjects at once (a restart of the gateway starts the count anew from its own record). */
@@ -51,7 +51,7 @@ export const honestNeverFlagged: Check = {
     const names = new Map<string, string>()
     for (const event of eventsOf(input, "fact")) {
       if (event.fields.name.startsWith("player-subject:")) {
-        names.set(event.fields.name.slice("player-subject:".length), String(event.fields.value))
+        names.set(String(event.fields.value), event.fields.name.slice("player-subject:".length))
       }
     }
     const joined = eventsOf(input, "game.player-joined")
@@ -102,57 +102,72 @@ export const noNodeFailed: Check = {
 }
 
 /**
- * A client's status does not lie: while it says `connected`, pings through the tunnel from its host succeed now and then.
- * Params: `graceMs`, how long it may still say so after the last success.
+ * A client's status does not lie: while two members of one network both say `connected`, pings between them get through now and
+ * then. Params: `graceMs`, how long both may say so after the last success.
  */
 export const statusTruthful: Check = {
   verdict: "safety",
   run: (input, params) => {
     const graceNs = (params.graceMs ?? 15_000) * 1e6
-    const violations: Array<{ sentence: string; events: Array<number> }> = []
+    const clientOn = new Map(
+      input.scenario.nodes.filter((node) => node.kind === "client").map((node) => [node.host, node.name])
+    )
+    const hostOf = new Map(input.scenario.actors.map((actor) => [actor.name, actor.host]))
+    /** Since when each client says that it is connected. */
+    const since = new Map<string, number>()
+    /** Per pair of hosts: the last success, or the moment from which there should be one. */
+    const lastGood = new Map<string, number>()
+    const violations: Array<{ sentence: string; events: ReadonlyArray<number> }> = []
     let checked = 0
-    for (const node of input.scenario.nodes.filter((spec) => spec.kind === "client")) {
-      const actors = new Set(
-        input.scenario.actors.filter((actor) => actor.host === node.host && actor.over === "tunnel").map((a) => a.name)
-      )
-      if (actors.size === 0) continue
-      checked += countLies(input, node.name, actors, graceNs, violations)
+    for (const event of input.events) {
+      if (event.kind === "client.status") {
+        if (event.fields.state !== "connected") since.delete(event.node)
+        else if (!since.has(event.node)) since.set(event.node, event.atNs)
+      } else if (event.kind === "node.stopped") {
+        since.delete(event.node)
+      } else if (event.kind === "op.done" && event.fields.op === "tunnel-ping") {
+        const from = hostOf.get(event.fields.actor) ?? ""
+        const pair = `${from} ${event.fields.to}`
+        const [a, b] = [since.get(clientOn.get(from) ?? ""), since.get(clientOn.get(event.fields.to) ?? "")]
+        if (a === undefined || b === undefined || event.fields.outcome !== "lost") {
+          lastGood.set(pair, event.atNs)
+          continue
+        }
+        checked++
+        const goodNs = Math.max(lastGood.get(pair) ?? 0, a, b)
+        if (event.atNs - goodNs <= graceNs) continue
+        lastGood.set(pair, event.atNs)
+        violations.push({
+          sentence: `${from} and ${event.fields.to} both say connected, yet nothing has passed for ${Math.round((event.atNs - goodNs) / 1e9)} s`,
+          events: [event.id]
+        })
+      }
     }
-    return { sentence: "a client that says it is connected can be reached through the tunnel", checked, violations }
+    return {
+      sentence: "members that say they are connected reach each other",
+      checked: Math.max(checked, since.size),
+      violations
+    }
   }
 }
 
-const countLies = (
-  input: CheckInput,
-  client: string,
-  actors: ReadonlySet<string>,
-  graceNs: number,
-  violations: Array<{ sentence: string; events: Array<number> }>
-): number => {
-  let connectedSinceNs = Number.POSITIVE_INFINITY
-  let lastOkNs = 0
-  let lostSinceOk = 0
-  let checked = 0
-  for (const event of input.events) {
-    if (event.node === client && event.kind === "client.status") {
-      connectedSinceNs =
-        event.fields.state === "connected" ? Math.min(connectedSinceNs, event.atNs) : Number.POSITIVE_INFINITY
-      lostSinceOk = 0
-    } else if (event.kind === "node.stopped" && event.node === client) {
-      connectedSinceNs = Number.POSITIVE_INFINITY
-    } else if (event.kind === "op.done" && actors.has(event.fields.actor)) {
-      checked++
-      if (event.fields.outcome === "ok") {
-        lastOkNs = event.atNs
-        lostSinceOk = 0
-      } else if (++lostSinceOk > 3 && event.fields.intendedNs - Math.max(lastOkNs, connectedSinceNs) > graceNs) {
-        violations.push({
-          sentence: `${client} says connected, yet nothing has passed for ${(event.atNs - lastOkNs) / 1e9} s`,
-          events: [event.id]
-        })
-        lostSinceOk = 0
+/** What players see is what the server meant: the views they acknowledge hash the same on both sides. */
+export const viewsAgree: Check = {
+  verdict: "safety",
+  run: (input) => {
+    const last = new Map<string, { id: number; value: number }>()
+    for (const event of eventsOf(input, "sample")) {
+      if (event.fields.name.startsWith("game.views-")) {
+        last.set(`${event.node} ${event.fields.name}`, { id: event.id, value: event.fields.value })
       }
     }
+    const sum = (name: string): number =>
+      [...last].filter(([key]) => key.endsWith(` ${name}`)).reduce((total, [, { value }]) => total + value, 0)
+    const unequal = sum("game.views-unequal")
+    return {
+      sentence: "every player's view equals the server's at each acknowledged snapshot",
+      checked: sum("game.views-compared"),
+      violations: unequal === 0 ? [] : [{ sentence: `${unequal} acknowledged views differed`, events: [] }]
+    }
   }
-  return checked
 }

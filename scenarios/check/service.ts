@@ -75,32 +75,36 @@ export const opsRecovered: Check = {
   run: (input, params) => {
     const fromNs = input.livenessNs ?? input.nowNs
     const lastN: number = params.lastN ?? 5
-    const byActor = new Map<string, Array<OpDone>>()
+    const byActor = new Map<string, { due: number; tried: Array<OpDone> }>()
     for (const actor of input.scenario.actors) {
       if (actor.kind === params.actorKind && (params.actors === undefined || params.actors.includes(actor.name))) {
-        byActor.set(actor.name, [])
+        byActor.set(actor.name, { due: 0, tried: [] })
       }
     }
     for (const event of eventsOf(input, "op.done")) {
-      if (event.fields.op === params.op && event.fields.intendedNs >= fromNs)
-        byActor.get(event.fields.actor)?.push(event)
+      if (event.fields.op !== params.op || event.fields.intendedNs < fromNs) continue
+      const entry = byActor.get(event.fields.actor)
+      if (entry === undefined) continue
+      entry.due++
+      if (event.fields.outcome !== NOT_TRIED) entry.tried.push(event)
     }
+    // An actor whose peers are all elsewhere has nothing to try; the other goals say whether it is connected.
     const behind = [...byActor].filter(
-      ([, done]) => done.length < lastN || done.slice(-lastN).some((event) => event.fields.outcome !== "ok")
+      ([, { due, tried }]) => due < lastN || tried.slice(-lastN).some((event) => event.fields.outcome !== "ok")
     )
     return {
-      sentence: `after the faults every ${params.actorKind} has ${lastN} successful ${params.op} in a row`,
+      sentence: `after the faults the last ${lastN} ${params.op} of every ${params.actorKind} succeed`,
       checked: byActor.size,
-      violations: behind.map(([actor, done]) => ({
+      violations: behind.map(([actor, { tried }]) => ({
         sentence: `${actor}: ${
-          done.length === 0
+          tried.length === 0
             ? "no operation since"
-            : `last outcomes ${done
+            : `last outcomes ${tried
                 .slice(-lastN)
                 .map((e) => e.fields.outcome)
                 .join(", ")}`
         }`,
-        events: done.slice(-lastN).map((event) => event.id)
+        events: tried.slice(-lastN).map((event) => event.id)
       }))
     }
   }
@@ -306,6 +310,28 @@ export const inputEffect: Check = {
       checked: histogram.count,
       violations:
         seenUs <= params.maxUs ? [] : [{ sentence: `p${params.percentile} was ${seenUs / 1000} ms`, events: [] }]
+    }
+  }
+}
+
+/** Goal: after the faults have stopped, every player's inputs take effect again. */
+export const playersPlay: Check = {
+  verdict: "liveness",
+  run: (input) => {
+    const fromNs = input.livenessNs ?? input.nowNs
+    const players = input.scenario.actors.filter((actor) => actor.kind === "player").map((actor) => actor.name)
+    const playing = new Set(
+      eventsOf(input, "op.histogram")
+        .filter(
+          ({ fields }) => fields.op === "game.input-effect" && fields.fromNs >= fromNs && fields.counts.length > 0
+        )
+        .map(({ fields }) => fields.actor)
+    )
+    const idle = players.filter((player) => !playing.has(player))
+    return {
+      sentence: "after the faults every player's inputs take effect",
+      checked: players.length,
+      violations: idle.map((player) => ({ sentence: `${player} has played nothing since`, events: [] }))
     }
   }
 }

@@ -14,7 +14,7 @@ import {
 } from "effect/http"
 import { expect, test } from "vitest"
 import { drive } from "../kernel/drive.ts"
-import { Kernel } from "../kernel/kernel.ts"
+import { Kernel, type KernelOptions } from "../kernel/kernel.ts"
 import { Process, WallClock } from "../kernel/process.ts"
 import { Network } from "../net/network.ts"
 import { CONNECTIONS_MAX, type Stream, StreamStack } from "../net/stream.ts"
@@ -38,8 +38,8 @@ const NAT: Topology = {
   }
 }
 
-const boot = (topology = LAN, seed = 1) => {
-  const kernel = new Kernel({ seed })
+const boot = (topology = LAN, seed = 1, order: Omit<KernelOptions, "seed"> = {}) => {
+  const kernel = new Kernel({ seed, ...order })
   const network = new Network(kernel, topology)
   const logs: Array<string> = []
   const start = (name: string) =>
@@ -47,21 +47,25 @@ const boot = (topology = LAN, seed = 1) => {
   return { kernel, network, start, logs, client: network.host("client"), server: network.host("server") }
 }
 
-httpContract({
-  name: "simulated",
-  open: (): HttpInstance => {
-    const { client, server, start } = boot()
-    const process = start("both")
-    return {
-      run: (effect) => drive(process, effect),
-      server: layerHttpServer(server, process, 0),
-      client: layerHttpClient(client, process),
-      urlOf: (port) => `http://${formatV4(server.address)}:${port}`,
-      clientAddress: formatV4(client.address),
-      closedUrl: `http://${formatV4(server.address)}:9`
+for (const [name, order] of [
+  ["simulated", {}],
+  ["simulated in random order with pre-emption", { order: "random", preemptPpm: 200_000 }]
+] as const)
+  httpContract({
+    name,
+    open: (): HttpInstance => {
+      const { client, server, start } = boot(LAN, 1, order)
+      const process = start("both")
+      return {
+        run: (effect) => drive(process, effect),
+        server: layerHttpServer(server, process, 0),
+        client: layerHttpClient(client, process),
+        urlOf: (port) => `http://${formatV4(server.address)}:${port}`,
+        clientAddress: formatV4(client.address),
+        closedUrl: `http://${formatV4(server.address)}:9`
+      }
     }
-  }
-})
+  })
 
 /** A server in one process, a client in another. */
 const serving = (topology = LAN, seed = 1) => {

@@ -4,12 +4,12 @@ import { Effect, Option } from "effect"
 import { expect, test } from "vitest"
 import { Disk } from "../disk/disk.ts"
 import { drive } from "../kernel/drive.ts"
-import { Kernel } from "../kernel/kernel.ts"
+import { Kernel, type KernelOptions } from "../kernel/kernel.ts"
 import { Process, WallClock } from "../kernel/process.ts"
 import { layerKeys } from "./keys.ts"
 
-const boot = (entriesBytesMax?: number) => {
-  const kernel = new Kernel({ seed: 1 })
+const boot = (entriesBytesMax?: number, order: Omit<KernelOptions, "seed"> = {}) => {
+  const kernel = new Kernel({ seed: 1, ...order })
   const disk = new Disk({
     kernel,
     host: "host",
@@ -25,18 +25,22 @@ const boot = (entriesBytesMax?: number) => {
 
 const bytes = (...values: ReadonlyArray<number>): Uint8Array => Uint8Array.from(values)
 
-keysContract({
-  name: "simulated",
-  open: (): KeysInstance => {
-    const { disk, start } = boot()
-    const process = start()
-    return {
-      run: (effect) => drive(process, effect),
-      layer: layerKeys(disk),
-      damage: (name) => Effect.sync(() => disk.entries.damage(name))
+for (const [name, order] of [
+  ["simulated", {}],
+  ["simulated in random order with pre-emption", { order: "random", preemptPpm: 200_000 }]
+] as const)
+  keysContract({
+    name,
+    open: (): KeysInstance => {
+      const { disk, start } = boot(undefined, order)
+      const process = start()
+      return {
+        run: (effect) => drive(process, effect),
+        layer: layerKeys(disk),
+        damage: (name) => Effect.sync(() => disk.entries.damage(name))
+      }
     }
-  }
-})
+  })
 
 test("a crash before a write returned leaves the old entry, after it the new one", () => {
   const { kernel, disk, start, use } = boot()

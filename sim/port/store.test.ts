@@ -6,7 +6,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import { expect, test } from "vitest"
 import { Disk, type DiskOptions, type StoreFaultMode } from "../disk/disk.ts"
 import { drive } from "../kernel/drive.ts"
-import { Kernel } from "../kernel/kernel.ts"
+import { Kernel, type KernelOptions } from "../kernel/kernel.ts"
 import { Process, WallClock } from "../kernel/process.ts"
 import { layerStore } from "./store.ts"
 
@@ -38,8 +38,8 @@ const memoryEngine = (): SqlEngine => {
   }
 }
 
-const boot = (options: Partial<DiskOptions> = {}) => {
-  const kernel = new Kernel({ seed: 1 })
+const boot = (options: Partial<DiskOptions> = {}, order: Omit<KernelOptions, "seed"> = {}) => {
+  const kernel = new Kernel({ seed: 1, ...order })
   const disk = new Disk({ kernel, host: "host", openEngine: memoryEngine, ...options })
   let life = 0
   const start = () => new Process({ kernel, name: `node#${++life}`, wall: new WallClock(kernel, 0) })
@@ -64,14 +64,18 @@ const booted = () => {
   return { ...bench, process, during, rows }
 }
 
-storeContract({
-  name: "simulated",
-  open: (): StoreInstance => {
-    const { disk, start } = boot()
-    const process = start()
-    return { run: (effect) => drive(process, effect), layer: layerStore(disk) }
-  }
-})
+for (const [name, order] of [
+  ["simulated", {}],
+  ["simulated in random order with pre-emption", { order: "random", preemptPpm: 200_000 }]
+] as const)
+  storeContract({
+    name,
+    open: (): StoreInstance => {
+      const { disk, start } = boot({}, order)
+      const process = start()
+      return { run: (effect) => drive(process, effect), layer: layerStore(disk) }
+    }
+  })
 
 test("a crash rolls back the open transaction and keeps what was committed", () => {
   const { kernel, disk, start, use } = boot()

@@ -75,7 +75,7 @@ export class TunnelSocket implements UdpSocket {
 
   private sendSlot(i: number): boolean {
     const { tx } = this
-    if (this.release === undefined || !isV4(tx.address, i * 4)) return false
+    if (this.release === undefined || !this.host.isUp() || !isV4(tx.address, i * 4)) return false
     return this.host.stack.sendUdp(
       this.local.port,
       tx.address[i * 4 + 3],

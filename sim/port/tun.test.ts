@@ -5,14 +5,14 @@ import { parseV4, putV4 } from "@horizon/core/wire/address.ts"
 import { Effect, Exit, Scope } from "effect"
 import { expect, test } from "vitest"
 import { drive } from "../kernel/drive.ts"
-import { Kernel } from "../kernel/kernel.ts"
+import { Kernel, type KernelOptions } from "../kernel/kernel.ts"
 import { Process, WallClock } from "../kernel/process.ts"
 import { QUEUE_PACKETS, TunHost } from "./tun.ts"
 
 const OPEN = { name: "tun0", cidr: "10.77.0.5/16", mtuBytes: 1280 }
 
-const boot = () => {
-  const kernel = new Kernel({ seed: 1 })
+const boot = (order: Omit<KernelOptions, "seed"> = {}) => {
+  const kernel = new Kernel({ seed: 1, ...order })
   const start = (name: string) => new Process({ kernel, name, wall: new WallClock(kernel, 0) })
   const host = new TunHost({ nowNs: () => kernel.nowNs, defer: (work) => kernel.enqueue(work) })
   return { kernel, start, host, node: start("node#1"), app: start("app#1") }
@@ -45,13 +45,17 @@ const countBatches = (port: { onBatch: TunDevice["onBatch"] }): Array<number> =>
   return counts
 }
 
-tunContract({
-  name: "simulated",
-  open: (): TunInstance => {
-    const { host, node, app } = boot()
-    return { run: (effect) => drive(node, effect), tun: host.layerTun(node), udp: host.layerUdp(app) }
-  }
-})
+for (const [name, order] of [
+  ["simulated", {}],
+  ["simulated in random order with pre-emption", { order: "random", preemptPpm: 200_000 }]
+] as const)
+  tunContract({
+    name,
+    open: (): TunInstance => {
+      const { host, node, app } = boot(order)
+      return { run: (effect) => drive(node, effect), tun: host.layerTun(node), udp: host.layerUdp(app) }
+    }
+  })
 
 tunContract({
   name: "real clock",
@@ -149,6 +153,8 @@ test("a device that a killed process left behind gives way to its successor; soc
   const socket = bind(host, app, 5000, undefined, "10.77.0.5")
   send(socket, "10.77.0.9", 5)
   node.kill()
+  send(socket, "10.77.0.9", 3)
+  expect(socket.stats()).toMatchObject({ packetsOut: 5, dropsOut: 3 })
   kernel.run(1e9)
   const device = open(host, start("node#2"), { ...OPEN, name: "tun1" })
   const counts = countBatches(device)

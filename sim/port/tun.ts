@@ -56,6 +56,11 @@ export class TunHost {
     })
   }
 
+  /** Whether there is an interface: one dies with the process that holds it. */
+  isUp(): boolean {
+    return this.device?.isOpen() === true
+  }
+
   /** The stack may have queued packets for the device. */
   wakeDevice(): void {
     this.device?.feed.wake()
@@ -72,7 +77,7 @@ export class TunHost {
     const own = parseInterface(options)
     if (typeof own === "string")
       return tunFail("unknown", `cannot open interface ${JSON.stringify(options.name)}: ${own}`)
-    if (this.device?.isOpen() === true)
+    if (this.device !== undefined && this.isUp())
       return tunFail(
         this.device.name === options.name ? "name-in-use" : "address-in-use",
         `cannot open interface ${options.name}: ${this.device.name} is open on this host; close it first`
@@ -85,7 +90,7 @@ export class TunHost {
   }
 
   private bind(user: FeedUser, options: UdpBind): Effect.Effect<TunnelSocket, UdpError> {
-    const own = this.stack.interface
+    const own = this.isUp() ? this.stack.interface : undefined
     const any = options.address === undefined || options.address === "0.0.0.0" || options.address === "::"
     const address = any ? 0 : parseV4(options.address!)
     if (address === undefined || (address !== 0 && address !== own?.address))

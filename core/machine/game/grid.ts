@@ -8,8 +8,7 @@ import { assert } from "../../assert.ts"
 const NONE = -1
 
 export class SpatialGrid {
-  /** Side of a cell, in the units of the positions. */
-  readonly cellSide: number
+  private readonly cellSide: number
   private readonly half: number
   private readonly across: number
   private readonly head: Int32Array
@@ -17,7 +16,7 @@ export class SpatialGrid {
   private readonly previous: Int32Array
   private readonly cell: Int32Array
 
-  /** Positions lie from `-half` to `half` on both axes; entity ids are below `capacity`. */
+  /** Positions lie from `-half` to `half` on both axes, cells are squares of `cellSide`, entity ids are below `capacity`. */
   constructor(half: number, cellSide: number, capacity: number) {
     this.cellSide = cellSide
     this.half = half

@@ -71,6 +71,14 @@ test("in a crowd the nearest are seen", () => {
   expect([...interest.distances.subarray(0, 100)].sort((a, b) => a - b)).toEqual(distances.slice(0, 100))
 })
 
+test("in a world far larger than the sight the neighbours are found too", () => {
+  const interest = new Interest({ capacity: 3, halfSteps: 7_500_000, enterSteps: 500, leaveSteps: 600, visibleMax: 3 })
+  interest.place(0, 7_500_000, -7_500_000)
+  interest.place(1, 7_499_600, -7_499_800)
+  interest.place(2, 7_499_400, -7_499_600)
+  expect([interest.look(0), interest.look(1), interest.look(2)]).toEqual([1, 2, 1])
+})
+
 test("radii that do not fit the wire or each other are a bug of the caller", () => {
   const options = { capacity: 1, halfSteps: HALF, visibleMax: 1 }
   expect(() => new Interest({ ...options, enterSteps: 11, leaveSteps: 10 })).toThrow("enters no farther")

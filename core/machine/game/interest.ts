@@ -23,6 +23,9 @@ export interface InterestOptions {
   readonly visibleMax: number
 }
 
+/** A grid of so many cells on a side takes 16 MB. */
+const CELLS_ACROSS_MAX = 2_000
+
 export class Interest {
   /** What the last `look` found: the first `count` are in sight, in no promised order. */
   readonly ids: Uint16Array
@@ -48,7 +51,9 @@ export class Interest {
       "everything in sight can be written relative to the viewer's quadrant"
     )
     this.options = options
-    this.grid = new SpatialGrid(options.halfSteps, options.leaveSteps, options.capacity)
+    // Cells no smaller than the sight, so that nine of them hold it; larger in a world so large that there would be too many.
+    const cellSide = Math.max(options.leaveSteps, Math.ceil((2 * options.halfSteps) / CELLS_ACROSS_MAX))
+    this.grid = new SpatialGrid(options.halfSteps, cellSide, options.capacity)
     this.ids = new Uint16Array(options.capacity)
     this.distances = new Float64Array(options.capacity)
     this.x = new Int32Array(options.capacity)

@@ -5,6 +5,7 @@
  * session machine gives them and nothing of datagrams, keys or sockets.
  */
 
+import { assert } from "../../assert.ts"
 import { Histogram } from "../../measure/histogram.ts"
 import { Input, readInput } from "../../wire/game/input.ts"
 import { readJoin, Welcome, writeWelcome } from "../../wire/game/join.ts"
@@ -57,7 +58,7 @@ export class GameServer {
   eventsDropped = 0
 
   private readonly options: GameServerOptions
-  private readonly schedule: TickSchedule
+  private schedule: TickSchedule
   private readonly replication: Replication
   private readonly events: Array<GameEvent> = []
   private readonly playerOf = new Map<number, number>()
@@ -82,6 +83,12 @@ export class GameServer {
     this.greeted = new Uint8Array(options.capacity)
     this.accuseFrom = new Float64Array(options.capacity)
     this.complainFrom = new Float64Array(options.capacity)
+  }
+
+  /** Begins anew with tick 0 at `nowNs`, before the first tick: for a shell that was not ready at `startNs`. */
+  start(nowNs: number): void {
+    assert(this.ticks === 0, "a game begins once")
+    this.schedule = new TickSchedule(nowNs, this.options.tickRateHz)
   }
 
   /** A session is there: its JOIN is awaited. */

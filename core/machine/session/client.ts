@@ -12,11 +12,9 @@ import { DatagramBatch, type Outbox } from "../../wire/batch.ts"
 import { DROP, type DropCode, dropCounters } from "../../wire/drop.ts"
 import {
   ACCEPT,
-  COOKIE_BYTES,
   checkAccept,
   checkRefuse,
   checkRetry,
-  HELLO,
   KIND,
   kindAt,
   putHelloCookie,

@@ -192,7 +192,7 @@ describe("handshake on a bad network", () => {
     lab.establish(client)
     expect(client.machine.state).toBe("established")
     expect(lab.server.machine.info(0)?.peer).toEqual(moved)
-    expect(lab.server.machine.drops[DROP.cookie]).toBe(1)
+    expect(lab.server.machine.drops[DROP.cookie]).toBe(2)
   })
 
   it("takes a CONFIRM only from the address that proved itself", () => {

@@ -8,13 +8,13 @@ const TWO_32 = 2 ** 32
 /** The same by a set of all sequences ever committed. */
 class NaiveWindow {
   private readonly seen = new Set<number>()
-  private highest = 0
+  private highest = -1
   private readonly positions: number
   constructor(positions: number) {
     this.positions = positions
   }
   check(sequence: number): number {
-    if (sequence <= this.highest - this.positions) return DROP.old
+    if (sequence <= Math.max(0, this.highest) - this.positions) return DROP.old
     return this.seen.has(sequence) ? DROP.replay : DROP.none
   }
   commit(sequence: number): boolean {

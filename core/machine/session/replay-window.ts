@@ -17,6 +17,7 @@ export class ReplayWindow {
   private readonly mask: number
   private highestHigh = 0
   private highestLow = 0
+  private started = false
 
   /** `positions` is a power of two from 64 to 8,192. */
   constructor(positions: number) {
@@ -41,7 +42,9 @@ export class ReplayWindow {
     const ahead = this.ahead(high, low)
     if (ahead > 0) this.moveTo(high, low, ahead)
     this.words[this.wordOf(low)] |= 1 << (low & 31)
-    return ahead > 0
+    const newest = ahead > 0 || !this.started
+    this.started = true
+    return newest
   }
 
   /** How far the sequence lies above the highest; exact while it matters, because beyond 2^53 only the sign does. */
