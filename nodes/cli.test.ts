@@ -174,7 +174,9 @@ test("an unreadable store and a damaged identity are one clear line, exit code 6
 })
 
 test("up starts everything, shows its keys once, admits the administrator, and ends cleanly on Ctrl-C", async () => {
-  const ports = ["--broker-port", "0", "--gateway-port", "0", "--game-port", "0"]
+  // Any address of 127.0.0.0/8 is this machine's own on Linux.
+  const address = process.platform === "linux" ? "127.0.0.2" : "127.0.0.1"
+  const ports = ["--address", address, "--broker-port", "0", "--gateway-port", "0", "--game-port", "0"]
   const first = start(["up", "--data", "all", ...ports])
   await first.until("Ctrl-C stops everything.")
   const admin = /hza_[A-Za-z0-9_-]{43}/.exec(first.said())?.[0] as string
@@ -184,6 +186,7 @@ test("up starts everything, shows its keys once, admits the administrator, and e
   expect(second.code).toBe(EXIT.unavailable)
   expect(lines(second.err)).toHaveLength(1)
   const url = /http:\/\/[0-9.:]+/.exec(first.said())?.[0] as string
+  expect(url).toContain(address)
   const client = await horizon("client", "--broker-url", url, "--personal-key", personal, "--data-directory", "member")
   // It has a ticket and a session by then; what this installation lacks is the network interface.
   expect(client.err).toContain("session.established")

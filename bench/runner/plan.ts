@@ -1,5 +1,6 @@
 /** Which runs a request comes to: scenarios × seeds, cut to a shard. */
 
+import { didYouMean } from "@horizon/nodes/config/nearest.ts"
 import { SCENARIOS, scenarioByName } from "@horizon/scenarios/registry.ts"
 import type { Scenario } from "@horizon/scenarios/scenario.ts"
 import { needsOf } from "@horizon/scenarios/scenario.ts"
@@ -69,26 +70,7 @@ const byName = (name: string): Scenario => {
 }
 
 /** `unknown scenario "stedy-state": did you mean steady-state?` */
-export const unknown = (what: string, given: string, known: ReadonlyArray<string>): string => {
-  const near = known
-    .map((name) => ({ name, distance: editDistance(given, name) }))
-    .filter(({ name, distance }) => distance <= Math.max(2, name.length / 3) || name.includes(given))
-    .sort((a, b) => a.distance - b.distance)
-    .slice(0, 3)
-    .map(({ name }) => name)
-  const hint = near.length > 0 ? `did you mean ${near.join(" or ")}?` : `known are ${known.join(", ")}`
-  return `unknown ${what} "${given}": ${hint}`
-}
-
-/** Levenshtein distance, by one row. */
-export const editDistance = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)))
-    }
-    row = next
-  }
-  return row[b.length]
+const unknown = (what: string, given: string, known: ReadonlyArray<string>): string => {
+  const hint = didYouMean(given, known)
+  return `unknown ${what} "${given}"${hint === "" ? `: known are ${known.join(", ")}` : hint}`
 }

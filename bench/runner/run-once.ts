@@ -59,6 +59,7 @@ export const runOnce = async (options: RunOnceOptions): Promise<RunOnceResult> =
     scenario,
     events: outcome.trace.events,
     watched: outcome.watched,
+    virtualTime: world.offers.has("virtual-time"),
     nowNs: outcome.seconds * 1e9,
     livenessNs: outcome.livenessNs
   })

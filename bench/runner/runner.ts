@@ -120,7 +120,8 @@ const runHere = async (
     ...(request.signal === undefined ? {} : { signal: request.signal }),
     ...(timeline === undefined ? {} : { timeline })
   })
-  sink.take(result)
+  // Half a run says nothing about the scenario.
+  if (!request.signal?.aborted) sink.take(result)
 }
 
 const runInPool = async (

@@ -1,6 +1,6 @@
 /**
  * The loopback world: the nodes and actors of a scenario in this process, on real sockets, real files and real time. Each host
- * of the topology is an address of its own in 127.77.0.0/16. Links are whatever the machine's loopback is, so only scenarios that ask
+ * of the topology is an address of its own in 127.0.0.0/8. Links are whatever the machine's loopback is, so only scenarios that ask
  * for plain links run here. The tunnel's far side is the same user-land IP stack as in the simulated world.
  */
 
@@ -33,6 +33,9 @@ import type { World, WorldRunOptions, WorldRunOutcome } from "./world.ts"
 
 const TICK_MS = 250
 
+/** Labs that this process has made: each gets a network of its own, so that several can run side by side. */
+let labs = 0
+
 export const makeLoopback = (): World => ({
   name: "loopback",
   summary: "all nodes in one process on real sockets, files and time; plain links",
@@ -53,7 +56,14 @@ const runLoopback = async (options: WorldRunOptions): Promise<WorldRunOutcome> =
     livenessNs = lab.nowNs()
     lab.write("world", "phase.liveness", {})
     const met = (): boolean =>
-      goalsMet({ scenario, events: lab.trace.events, watched: lab.watched(), nowNs: lab.nowNs(), livenessNs })
+      goalsMet({
+        scenario,
+        events: lab.trace.events,
+        watched: lab.watched(),
+        virtualTime: false,
+        nowNs: lab.nowNs(),
+        livenessNs
+      })
     await lab.runUntil(scenario.durationMs + scenario.livenessMs, met)
   } finally {
     await lab.close()
@@ -94,7 +104,8 @@ class LoopbackLab {
     this.options = options
     this.folder = folder
     const hosts = Object.keys(options.scenario.topology.hosts)
-    this.addresses = new Map(hosts.map((host, index) => [host, `127.77.${index >> 8}.${(index & 255) + 1}`]))
+    const net = 64 + ((process.pid * 8 + labs++) & 127)
+    this.addresses = new Map(hosts.map((host, index) => [host, `127.${net}.${index >> 8}.${(index & 255) + 1}`]))
     const { nodes, actors } = options.scenario
     for (const spec of nodes) this.later(spec.startMs ?? 0, () => this.start(spec.name, this.nodeEffect(spec), "node"))
     for (const spec of actors) this.later(spec.startMs, () => this.start(spec.name, this.actorEffect(spec), "actor"))
@@ -105,7 +116,8 @@ class LoopbackLab {
   }
 
   write<K extends TraceKind>(node: string, kind: K, fields: TraceFields[K]): void {
-    this.trace.write(this.nowNs(), node, kind, fields)
+    // What the nodes say while the lab takes them down is not part of the run.
+    if (!this.closing) this.trace.write(this.nowNs(), node, kind, fields)
   }
 
   watched() {

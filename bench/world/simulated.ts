@@ -82,7 +82,14 @@ const runSimulated = async (options: WorldRunOptions, crypto: Crypto): Promise<W
       lab.write("world", "phase.liveness", {})
     })
     const met = (): boolean =>
-      goalsMet({ scenario, events: lab.trace.events, watched: lab.watched(), nowNs: kernel.nowNs, livenessNs })
+      goalsMet({
+        scenario,
+        events: lab.trace.events,
+        watched: lab.watched(),
+        virtualTime: true,
+        nowNs: kernel.nowNs,
+        livenessNs
+      })
     await runSlices(kernel, guard, endNs + scenario.livenessMs * 1e6, options, met)
   } catch (error) {
     if (!(error instanceof Error)) throw error

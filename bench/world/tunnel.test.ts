@@ -144,7 +144,7 @@ const boot = (options: { seed?: number; planted?: string; broker?: object; gatew
     if (name === "broker")
       return broker(
         configWith(brokerSettings, {
-          address,
+          listenAddress: address,
           port: BROKER_PORT,
           bootstrapRegistrationKeys: [REGISTRATION],
           bootstrapPersonalKeys: Object.values(people).map((person, n) => {
@@ -267,6 +267,37 @@ test("the gateway answers the host's own ping to its tunnel address", () => {
   tun.send(pingPacket(tun.address, 0x0a4d0001, 1, data))
   lab.run(0.1)
   expect(tun.repliesFrom(0x0a4d0001, data)).toBe(1)
+})
+
+test("a packet as long as the MTU passes, a longer one does not", () => {
+  const lab = boot()
+  lab.start("broker", "gw-1", "red1", "red2")
+  lab.connected(["red1", "red2"], 10)
+  const [from, to] = [lab.node("red1").tun, lab.node("red2").tun]
+  const { mtuBytes } = from.tun.stack.interface ?? expect.unreachable("the interface is up")
+  for (const length of [mtuBytes, mtuBytes + 1])
+    from.send(ipv4Packet(from.address, to.address, new Uint8Array(length - 20).fill(7)))
+  lab.run(0.1)
+  expect(to.received.filter((packet) => ipv4Source(packet, 0) === from.address).map((packet) => packet.length)).toEqual(
+    [mtuBytes]
+  )
+})
+
+test("a step of the wall clocks of gateway and client over the end of every ticket shuts nobody out", () => {
+  const lab = boot({ broker: { ticketLifetimeMs: 60_000 } })
+  lab.start("broker", "gw-1", "red1")
+  lab.connected(["red1"], 10)
+  for (const stepMs of [7_200_000, -14_400_000]) {
+    lab.node("gw-1").wall.step(stepMs)
+    lab.node("red1").wall.step(stepMs)
+    lab.run(1)
+    expect(lab.node("red1").status?.state).toBe("connected")
+    lab.crash("red1")
+    lab.start("red1")
+    lab.run(0.01)
+    expect(lab.connected(["red1"], 10)).toBeLessThan(3)
+  }
+  expect(lab.events("session.refused")).toEqual([])
 })
 
 test("a broadcast reaches the members of the tenant and nobody else", () => {

@@ -57,12 +57,12 @@ export interface MemberAgent {
    * All servers of a kind, with the broker's signature on each checked. From the cache if the broker cannot be reached now; an
    * error if there is none, or if the broker refuses.
    */
-  listServers(kind: ServerKind): Effect.Effect<ServerListing, BrokerCallError | KeysError>
+  listServers(kind: ServerKind): Effect.Effect<ServerListing, BrokerCallError>
   /**
    * A ticket for a server. A fresh one if the broker answers; else one from the cache that holds for at least `TICKET_LEAST_MS`; else
    * the error.
    */
-  ticket(serverId: string): Effect.Effect<GrantedTicket, BrokerCallError | KeysError>
+  ticket(serverId: string): Effect.Effect<GrantedTicket, BrokerCallError>
   /** The broker's wall clock, estimated. */
   brokerNowMs(): number
 }
@@ -73,7 +73,10 @@ export type MemberAgentPorts = HttpClient.HttpClient | Keys | Crypto | Entropy |
 export const TICKET_LEAST_MS = 5_000
 /** Name of the cache's entry in the key store. */
 export const MEMBER_CACHE_KEY = "broker.cache"
-const SERVERS_KEPT_MAX = 1_000
+/** Most servers that a list gives. */
+const SERVERS_MAX = 1_000
+/** Most servers in the cache: it must fit into one entry of the key store, whatever the servers declare. */
+const SERVERS_KEPT_MAX = 256
 const TICKETS_KEPT_MAX = 16
 
 const Cache = Schema.Struct({
@@ -132,7 +135,7 @@ class Member implements MemberAgent {
     return this.parts.brokerClock.nowMs()
   }
 
-  listServers(kind: ServerKind): Effect.Effect<ServerListing, BrokerCallError | KeysError> {
+  listServers(kind: ServerKind): Effect.Effect<ServerListing, BrokerCallError> {
     return this.fetchServers(kind).pipe(
       Effect.catchTag("BrokerCallError", (error) => {
         const servers = this.cache?.servers.filter((each) => each.record.kind === kind) ?? []
@@ -143,7 +146,7 @@ class Member implements MemberAgent {
     )
   }
 
-  ticket(serverId: string): Effect.Effect<GrantedTicket, BrokerCallError | KeysError> {
+  ticket(serverId: string): Effect.Effect<GrantedTicket, BrokerCallError> {
     return this.fetchTicket(serverId, true).pipe(
       Effect.map((answer): GrantedTicket => ({ ...answer, cached: false })),
       Effect.catchTag("BrokerCallError", (error) => {
@@ -155,7 +158,7 @@ class Member implements MemberAgent {
     )
   }
 
-  private fetchServers(kind: ServerKind): Effect.Effect<ServerListing, BrokerCallError | KeysError> {
+  private fetchServers(kind: ServerKind): Effect.Effect<ServerListing, BrokerCallError> {
     const self = this
     return Effect.gen(function* () {
       const servers: Array<ServerEntry> = []
@@ -168,7 +171,7 @@ class Member implements MemberAgent {
         servers.push(...page.servers)
         cursor = page.cursor
         asOfMs = page.brokerNowMs
-      } while (cursor !== null && servers.length < SERVERS_KEPT_MAX)
+      } while (cursor !== null && servers.length < SERVERS_MAX)
       const brokerKey = self.brokerKey()
       for (const entry of servers) yield* self.trustRecord(entry, brokerKey)
       const others = self.cache?.servers.filter((each) => each.record.kind !== kind) ?? []
@@ -178,7 +181,7 @@ class Member implements MemberAgent {
   }
 
   /** `again`: whether a refusal for the clock may be answered by signing once more with the broker's time. */
-  private fetchTicket(serverId: string, again: boolean): Effect.Effect<TicketAnswer, BrokerCallError | KeysError> {
+  private fetchTicket(serverId: string, again: boolean): Effect.Effect<TicketAnswer, BrokerCallError> {
     const { crypto, options, identity, client, brokerClock } = this.parts
     const self = this
     return Effect.gen(function* () {
@@ -242,14 +245,20 @@ class Member implements MemberAgent {
     )
   }
 
-  /** Changes the cache and writes it. */
-  private keep(change: Partial<Cache>): Effect.Effect<void, KeysError> {
+  /** Changes the cache and writes it; a key store that fails costs only what the cache is for. */
+  private keep(change: Partial<Cache>): Effect.Effect<void> {
     return Effect.suspend(() => {
       const brokerKey = this.brokerKey()
       if (brokerKey === undefined) return Effect.void
       const empty: Cache = { version: 1, brokerKey, asOfMs: 0, servers: [], tickets: [] }
       this.cache = { ...(this.cache ?? empty), ...change }
-      return this.parts.keys.write(MEMBER_CACHE_KEY, utf8ToBytes(encodeCache(this.cache)))
+      return this.parts.keys
+        .write(MEMBER_CACHE_KEY, utf8ToBytes(encodeCache(this.cache)))
+        .pipe(
+          Effect.catchTag("KeysError", (error) =>
+            Effect.logWarning(`What the broker said could not be kept: ${error.message}`)
+          )
+        )
     })
   }
 }

@@ -21,7 +21,7 @@ export class BadRequest extends HttpApiError.Problem<BadRequest>()(
   "BadRequest",
   { type: BLANK, status: 400, title: "Bad Request" },
   {
-    reason: Schema.Literals(["malformed", "bad-cursor"]),
+    reason: Schema.Literals(["malformed"]),
     errors: Schema.optionalKey(Schema.Array(Issue))
   }
 ) {}
@@ -37,7 +37,6 @@ export class Unauthorized extends HttpApiError.Problem<Unauthorized>()(
       "credential-expired",
       "credential-revoked",
       "signature-invalid",
-      "session-replaced",
       "clock-skew"
     ]),
     /** For `clock-skew`: the broker's wall clock, so that the caller can sign again with the right time. */
@@ -58,8 +57,7 @@ export class Forbidden extends HttpApiError.Problem<Forbidden>()(
       "server-revoked",
       "proof-invalid",
       "right-missing",
-      "device-limit",
-      "device-revoked"
+      "device-limit"
     ])
   }
 ) {}
@@ -149,14 +147,12 @@ export interface ProblemExtras {
 export const problem = (reason: ProblemReason, detail: string, extras: ProblemExtras = {}): Problem => {
   switch (reason) {
     case "malformed":
-    case "bad-cursor":
       return new BadRequest({ reason, detail, ...pick(extras, "errors") })
     case "credential-missing":
     case "credential-unknown":
     case "credential-expired":
     case "credential-revoked":
     case "signature-invalid":
-    case "session-replaced":
     case "clock-skew":
       return new Unauthorized({ reason, detail, ...pick(extras, "brokerNowMs") })
     case "registration-key-unknown":
@@ -167,7 +163,6 @@ export const problem = (reason: ProblemReason, detail: string, extras: ProblemEx
     case "proof-invalid":
     case "right-missing":
     case "device-limit":
-    case "device-revoked":
       return new Forbidden({ reason, detail })
     case "route-unknown":
     case "server-unknown":

@@ -52,9 +52,11 @@ const signature = (publicKey: Uint8Array, message: Uint8Array): Uint8Array => {
 
 class StubAead implements Aead {
   private readonly keyMix: number
+  /** Mix of the plaintext that `cross` has seen. */
+  private tag = 0
 
   constructor(name: AeadName, key: Uint8Array) {
-    this.keyMix = absorb(name === "aes-256-gcm" ? 2 : 1, key, 0, key.length)
+    this.keyMix = absorb(name === "aes-256-gcm" ? 2 : 1, key)
   }
 
   seal(
@@ -66,42 +68,66 @@ class StubAead implements Aead {
     target: Uint8Array,
     to: number
   ): void {
-    const start = absorb(this.keyMix, nonce, 0, nonce.length)
-    let stream = start | 1
-    let tag = absorb(start, associated, 0, associated.length)
-    for (let i = 0; i < length; i++) {
-      const byte = source[from + i]
-      tag = mixed(tag, byte)
-      stream = shifted(stream)
-      target[to + i] = byte ^ stream
-    }
-    putTag(target, to + length, finished(tag))
+    this.cross(nonce, associated, source, from, length, target, to, false)
+    putTag(target, to + length, finished(this.tag))
   }
 
   open(nonce: Uint8Array, associated: Uint8Array, buffer: Uint8Array, at: number, length: number): boolean {
     if (length < TAG_BYTES) return false
     const inner = length - TAG_BYTES
-    const start = absorb(this.keyMix, nonce, 0, nonce.length)
+    this.cross(nonce, associated, buffer, at, inner, buffer, at, true)
+    return tagFits(buffer, at + inner, finished(this.tag))
+  }
+
+  /** Encrypts or decrypts, word by word because this is all about speed, and mixes the plaintext into `tag`. */
+  private cross(
+    nonce: Uint8Array,
+    associated: Uint8Array,
+    source: Uint8Array,
+    from: number,
+    length: number,
+    target: Uint8Array,
+    to: number,
+    opening: boolean
+  ): void {
+    const start = absorb(this.keyMix, nonce)
     let stream = start | 1
-    let tag = absorb(start, associated, 0, associated.length)
-    for (let i = 0; i < inner; i++) {
+    let tag = absorb(start, associated)
+    let i = 0
+    for (; i + 4 <= length; i += 4) {
+      const at = from + i
+      const word = source[at] | (source[at + 1] << 8) | (source[at + 2] << 16) | (source[at + 3] << 24)
       stream = shifted(stream)
-      const byte = (buffer[at + i] ^ stream) & 255
-      tag = mixed(tag, byte)
-      buffer[at + i] = byte
+      const crossed = word ^ stream
+      tag = mixed(tag, opening ? crossed : word)
+      const out = to + i
+      target[out] = crossed
+      target[out + 1] = crossed >>> 8
+      target[out + 2] = crossed >>> 16
+      target[out + 3] = crossed >>> 24
     }
-    return tagFits(buffer, at + inner, finished(tag))
+    for (; i < length; i++) {
+      const byte = source[from + i]
+      stream = shifted(stream)
+      const crossed = (byte ^ stream) & 255
+      tag = mixed(tag, opening ? crossed : byte)
+      target[to + i] = crossed
+    }
+    this.tag = tag
   }
 
   wipe(): void {}
 }
 
-/** One step of FNV-1a (32 bits). */
-const mixed = (hash: number, byte: number): number => Math.imul(hash ^ byte, 0x01000193)
+/** Takes one word in. One-to-one in both arguments, so a change of one word is never missed. */
+const mixed = (hash: number, word: number): number => {
+  const product = Math.imul(hash ^ word, 0x9e3779b1)
+  return product ^ (product >>> 15)
+}
 
-const absorb = (hash: number, bytes: Uint8Array, at: number, length: number): number => {
+const absorb = (hash: number, bytes: Uint8Array): number => {
   let state = hash ^ 0x811c9dc5
-  for (let i = 0; i < length; i++) state = mixed(state, bytes[at + i])
+  for (let i = 0; i < bytes.length; i++) state = mixed(state, bytes[i])
   return finished(state)
 }
 

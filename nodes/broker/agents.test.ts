@@ -370,6 +370,36 @@ describe("the server's agent", () => {
   })
 })
 
+test.each([1, 2, 3, 4, 5])(
+  "with fibers pre-empted at random, ready work in random order and a store that fails now and then, all comes right (seed %i)",
+  (seed) => {
+    const world = new BrokerWorld({
+      kernel: { seed, order: "random", preemptPpm: 100_000 },
+      hosts: ["one", "two", "three", "four"],
+      config: { heartbeatIntervalMs: 1_000, serverStaleMs: 3_000, connectionStaleMs: 20_000, sweepIntervalMs: 500 }
+    })
+    const { disk } = world.station("broker")
+    disk.storeFault = { mode: seed % 2 === 0 ? "busy" : "failed-commit", ppm: 30_000, delayMs: 0 }
+    expect(world.startBroker()).toBe(undefined)
+    const agents = ["one", "two", "three"].map((host) => agentOn(world, host))
+    for (let round = 0; round < 20; round++) {
+      const news = [connection(round), ...(round % 2 === 1 ? [connection(round - 1, "closed")] : [])]
+      for (const agent of agents) agent.reportConnections(news)
+      world.advance(500)
+      if (round === 8) world.killBroker()
+      if (round === 12) expect(world.startBroker()).toBe(undefined)
+    }
+    disk.storeFault = undefined
+    world.advance(6_000)
+    expect(agents.map((agent) => agent.state().link)).toEqual(["up", "up", "up"])
+    const servers = listed(world)
+    expect(servers.map((entry) => entry.status)).toEqual(["online", "online", "online"])
+    const each = Array.from({ length: 20 }, (_, i) => `${i} ${i % 2 === 0 ? "closed" : "open"}`)
+    const expected = each.flatMap((one) => [one, one, one]).sort()
+    expect(connections(world)).toEqual(expected)
+  }
+)
+
 describe("the member's agent", () => {
   test("lists servers and gets a ticket that the server's key and the broker's key check offline", () => {
     const world = boot()
@@ -436,6 +466,21 @@ describe("the member's agent", () => {
         passing: false
       })
     }
+  })
+
+  test("a key store that is full costs the cache and nothing else", () => {
+    const world = boot()
+    const server = agentOn(world, "one")
+    const who = member(world, "two")
+    world.station("two").disk.entriesFault = "full"
+    expect(world.on("two", who.listServers("gateway")).servers).toHaveLength(1)
+    const granted = world.on("two", who.ticket(server.serverId))
+    world.killBroker()
+    expect(world.on("two", who.ticket(server.serverId)).ticket).toEqual(granted.ticket)
+    world.kill("two")
+    world.station("two").disk.entriesFault = undefined
+    const error = world.on("two", Effect.flip(member(world, "two").ticket(server.serverId)))
+    expect(error.reason).toBe("unreachable")
   })
 
   test("gets a ticket whatever its own wall clock shows", () => {

@@ -60,7 +60,7 @@ const begin = Effect.gen(function* () {
   return yield* Effect.timeout(Deferred.await(ready), 10_000)
 })
 
-test("the same broker and agents work on real sockets, a libSQL file and Node's HTTP, also over a restart", async () => {
+test("the same broker and agents work on real sockets, a libSQL file and Node's HTTP, over a restart and under long bodies", async () => {
   const visit = (expectedServers: number) =>
     Effect.scoped(
       Effect.gen(function* () {
@@ -84,8 +84,33 @@ test("the same broker and agents work on real sockets, a libSQL file and Node's 
         )
       })
     )
+  const flood = Effect.scoped(
+    Effect.gen(function* () {
+      const url = yield* begin
+      const send = (body: string | ReadableStream, path: string, headers = {}) =>
+        Effect.promise(async () => {
+          const request = {
+            method: "POST",
+            body,
+            duplex: "half",
+            headers: { "content-type": "application/json", ...headers }
+          }
+          const response = await fetch(`${url}/api/v1/${path}`, request as RequestInit)
+          return [response.status, ((await response.json()) as { reason: string }).reason]
+        })
+      const long = "x".repeat(300_000)
+      const stream = () => new Blob([long]).stream()
+      const credential = `Horizon-Server ${"0".repeat(32)}.0.0.${"A".repeat(86)}`
+      return [
+        yield* send(long, "servers/prove"),
+        yield* send(stream(), "servers/prove"),
+        yield* send(stream(), "servers/heartbeat", { authorization: credential })
+      ]
+    })
+  )
   try {
     for (let life = 0; life < 2; life++) expect((await Effect.runPromise(visit(1))).ok).toBe(true)
+    expect(await Effect.runPromise(flood)).toEqual(new Array(3).fill([413, "body-too-large"]))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

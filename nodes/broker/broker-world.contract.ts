@@ -15,7 +15,7 @@ import { Trace } from "@horizon/core/port/trace.ts"
 import { formatV4 } from "@horizon/core/wire/address.ts"
 import { Disk } from "@horizon/sim/disk/disk.ts"
 import { drive } from "@horizon/sim/kernel/drive.ts"
-import { Kernel } from "@horizon/sim/kernel/kernel.ts"
+import { Kernel, type KernelOptions } from "@horizon/sim/kernel/kernel.ts"
 import { Process, WallClock } from "@horizon/sim/kernel/process.ts"
 import { Network } from "@horizon/sim/net/network.ts"
 import { layerClock } from "@horizon/sim/port/clock.ts"
@@ -55,7 +55,7 @@ export interface Station {
 }
 
 export interface BrokerWorldOptions {
-  readonly seed?: number
+  readonly kernel?: Partial<KernelOptions>
   readonly config?: Partial<BrokerConfig>
   /** Hosts beside the broker's. */
   readonly hosts?: ReadonlyArray<string>
@@ -74,7 +74,7 @@ export class BrokerWorld {
   private brokerFiber: Fiber.Fiber<never, BrokerError> | undefined
 
   constructor(options: BrokerWorldOptions = {}) {
-    this.kernel = new Kernel({ seed: options.seed ?? 1 })
+    this.kernel = new Kernel({ seed: 1, ...options.kernel })
     const names = ["broker", ...(options.hosts ?? ["one", "two"])]
     this.network = new Network(this.kernel, {
       subnets: { lan: { cidr: "10.0.0.0/16" } },

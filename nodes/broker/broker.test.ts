@@ -143,6 +143,16 @@ describe("the API as a whole", () => {
   })
 })
 
+test("a bug that one request meets is answered with 500, logged with its cause, and stops nothing", () => {
+  const world = boot()
+  world.station("broker").disk.database().run("UPDATE personal_keys SET sha256 = 'zz' WHERE user_name = 'anna'", [])
+  const met = refusal(world, ANNA, (client) => client.members.listServers({ query: {} }))
+  expect([met.status, met.reason]).toEqual([500, "internal"])
+  expect(JSON.stringify(met)).not.toContain("Hex in the store")
+  expect(world.logged.join()).toContain("Hex in the store")
+  world.call(BERT, (client) => client.members.listServers({ query: {} }))
+})
+
 describe("credentials", () => {
   test("each kind of key opens only its own door", () => {
     const world = boot()

@@ -50,9 +50,9 @@ export const lostSession = (reason: CloseReason, server: string, ticketIsFresh: 
       return setback({ state: "reconnecting", detail, again: "soon" })
     case CLOSE.ticketExpired:
     case CLOSE.ticketNotYetValid:
-      // A fresh ticket is not to blame but the gateway's clock, which the gateway puts right when it hears the broker.
+      // Broker and gateway differ about the time. That passes: a gateway takes over the broker's clock when it hears it.
       return ticketIsFresh
-        ? setback({ state: "refused", detail, again: "soon", avoidServer: true })
+        ? setback({ state: "refused", detail, again: "soon", dropTicket: true, avoidServer: true })
         : staleTicket(detail)
     case CLOSE.ticketInvalid:
     case CLOSE.ticketWrongServer:

@@ -149,14 +149,14 @@ test("--version prints name and version", async () => {
   expect((await horizon("--version")).out).toEqual(["horizon 1.2.3"])
 })
 
-test("a misspelt command or flag is one line with a suggestion, then where to look", async () => {
+test("a misspelt command or flag is one line with a suggestion and where to look", async () => {
   const command = await horizon("scenaro")
   expect(command.code).toBe(EXIT.usage)
   expect(command.out).toEqual([])
-  expect(command.err[0]).toBe('horizon: unknown command "scenaro"; did you mean scenario?')
+  expect(command.err).toEqual([`horizon: unknown command "scenaro"; did you mean scenario? See 'horizon --help'.`])
   const flag = await horizon("scenario", "run", "--sed", "1", "lossy-wifi")
   expect(flag.code).toBe(EXIT.usage)
-  expect(flag.err[0]).toBe("horizon: unknown flag --sed; did you mean --seed?")
+  expect(flag.err).toEqual(["horizon: unknown flag --sed; did you mean --seed? See 'horizon scenario run --help'."])
 })
 
 test("scenario list prints facts and questions for people and an array for programs", async () => {

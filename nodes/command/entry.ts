@@ -92,7 +92,8 @@ const makeScreen = (): Screen => {
     interactive: stderr.isTTY === true && env["TERM"] !== "dumb",
     colorOut: color(stdout),
     colorErr: color(stderr),
-    columns: stdout.columns ?? stderr.columns ?? 80,
+    // A terminal that does not know its size says 0.
+    columns: stdout.columns || stderr.columns || 80,
     environment: env
   }
 }

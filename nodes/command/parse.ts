@@ -153,8 +153,10 @@ const presenter = (screen: Screen): Layer.Layer<never> =>
             screen.out(`${event.name} ${event.version}`)
             return
           case "InvalidInvocation":
-            for (const error of event.errors) screen.err(`horizon: ${describe(error)}`)
-            screen.err(`Run '${event.commandPath.join(" ")} --help' to see what it takes.`)
+            for (const error of event.errors) {
+              const line = describe(error).replace(/[.?]?$/, (end) => end || ".")
+              screen.err(`horizon: ${line} See '${event.commandPath.join(" ")} --help'.`)
+            }
         }
       })
   })
@@ -172,8 +174,8 @@ const describe = (error: CliError.NonShowHelpErrors): string => {
     case "MissingOption":
       return `--${error.option} must be given`
     default:
-      return oneLine(error.message)
+      return lowerFirst(error.message.replace(/\s*\n\s*/g, " "))
   }
 }
 
-const oneLine = (message: string): string => message.replace(/\s*\n\s*/g, " ")
+const lowerFirst = (sentence: string): string => sentence.charAt(0).toLowerCase() + sentence.slice(1)

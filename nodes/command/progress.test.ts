@@ -2,7 +2,7 @@ import { expect, test } from "vitest"
 import { Progress } from "./progress.ts"
 import type { Screen } from "./screen.ts"
 
-const make = (interactive: boolean) => {
+const make = (interactive: boolean, columns = 120) => {
   const lines: Array<string> = []
   const draws: Array<string> = []
   const clock = { nowMs: 0 }
@@ -13,7 +13,7 @@ const make = (interactive: boolean) => {
     interactive,
     colorOut: false,
     colorErr: false,
-    columns: 120,
+    columns,
     environment: {}
   }
   const progress = new Progress(screen, () => clock.nowMs)
@@ -27,6 +27,15 @@ test("the drawn line has name, seed, bar, time, percentage, speed and rest", () 
   clock.nowMs = 1_000
   progress.handle({ kind: "progress", scenario: "swarm", seed: 7, seconds: 30, ofSeconds: 120 })
   expect(draws.at(-1)).toBe("\r\u001b[Kswarm seed 7  ██████░░░░░░░░░░░░░░░░░░  30.0/120 s  25 %  ×30  ETA 3 s")
+})
+
+test("on a narrow terminal the bar gives way and the figures stay whole", () => {
+  const { clock, draws, progress } = make(true, 64)
+  clock.nowMs = 1_000
+  progress.handle({ kind: "progress", scenario: "swarm", seed: 7, seconds: 30, ofSeconds: 120 })
+  const line = draws.at(-1)?.slice("\r\u001b[K".length) as string
+  expect(line.length).toBeLessThan(64)
+  expect(line).toMatch(/ETA 3 s$/)
 })
 
 test("the line is not drawn more than ten times a second", () => {

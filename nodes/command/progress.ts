@@ -21,7 +21,8 @@ export type ProgressEvent =
   | { readonly kind: "report"; readonly path: string }
 
 const REDRAW_MS = 100
-const BAR_CELLS = 24
+const BAR_CELLS_MAX = 24
+const BAR_CELLS_MIN = 8
 /** A run that has taken longer says on plain output how far it is. */
 const QUIET_MS = 5_000
 /** Batches above this size name only the runs that did not pass, on plain output. */
@@ -136,8 +137,10 @@ export class Progress {
 
   private runLine(): string {
     for (const run of this.current.values()) {
-      const done = run.ofSeconds === 0 ? 0 : run.seconds / run.ofSeconds
-      return `${run.scenario} seed ${run.seed}  ${bar(done)}  ${this.figures(run)}`
+      const name = `${run.scenario} seed ${run.seed}`
+      if (run.ofSeconds === 0) return `${name}  starting`
+      const figures = this.figures(run)
+      return `${name}  ${this.bar(run.seconds / run.ofSeconds, name.length + figures.length + 4)}  ${figures}`
     }
     return ""
   }
@@ -148,7 +151,15 @@ export class Progress {
     const restMs = ((this.nowMs() - this.startedMs) / done) * (this.runs - done)
     const names = [...new Set([...this.current.values()].map((run) => run.scenario))].join(", ")
     const failed = this.failed > 0 ? `, ${this.failed} not passed` : ""
-    return `${bar(done / this.runs)}  ${this.finished}/${this.runs}${failed}  ${eta(restMs)}  ${names}`
+    const figures = `${this.finished}/${this.runs}${failed}  ${eta(restMs)}  ${names}`
+    return `${this.bar(done / this.runs, figures.length + 2)}  ${figures}`
+  }
+
+  /** A bar as wide as fits beside `used` characters. */
+  private bar(done: number, used: number): string {
+    const cells = Math.max(BAR_CELLS_MIN, Math.min(BAR_CELLS_MAX, this.screen.columns - 1 - used))
+    const full = Math.round(Math.max(0, Math.min(1, done)) * cells)
+    return "█".repeat(full) + "░".repeat(cells - full)
   }
 
   private figures(run: Current): string {
@@ -160,11 +171,6 @@ export class Progress {
 }
 
 const keyOf = (run: { readonly scenario: string; readonly seed: number }): string => `${run.scenario} ${run.seed}`
-
-const bar = (done: number): string => {
-  const full = Math.round(Math.max(0, Math.min(1, done)) * BAR_CELLS)
-  return "█".repeat(full) + "░".repeat(BAR_CELLS - full)
-}
 
 /** How many times faster than real time. */
 const speed = (simulatedSeconds: number, wallSeconds: number): string => {

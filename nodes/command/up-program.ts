@@ -6,8 +6,9 @@ import { mkdirSync } from "node:fs"
 import { createServer } from "node:net"
 import { join, resolve } from "node:path"
 import { apiKey } from "@horizon/core/api/api-key.ts"
+import { assert } from "@horizon/core/assert.ts"
 import { EXIT } from "@horizon/core/measure/run.ts"
-import { configWith, type Settings } from "@horizon/core/port/config.ts"
+import { configWith } from "@horizon/core/port/config.ts"
 import { Keys, type KeysError } from "@horizon/core/port/keys.ts"
 import { parseAddress } from "@horizon/core/wire/address.ts"
 import { layerKeys } from "@horizon/real/keys.ts"
@@ -39,7 +40,7 @@ export const upProgram = (input: Input, screen: Screen): Effect.Effect<never, Co
     const secrets = yield* prepareSecrets(options)
     const { start } = nodes(options, screen)
     const broker = yield* start("broker", {
-      address: options.address,
+      listenAddress: options.address,
       port: yield* tcpPort(options),
       bootstrapAdminToken: secrets.adminToken,
       bootstrapRegistrationKeys: [secrets.registrationKey],
@@ -69,7 +70,8 @@ const nodes = (options: Options, screen: Screen) => ({
   ): Effect.Effect<ReadyInfo, CommandFailure, Scope.Scope> =>
     Effect.gen(function* () {
       const settings = yield* Effect.promise(() => settingsOf(name))
-      const config = configWith(settings, onlyKnown(settings, change))
+      for (const key of Object.keys(change)) assert(Object.hasOwn(settings, key), `A ${name} has the setting ${key}.`)
+      const config = configWith(settings, change)
       return yield* supervise<NodeFailure>({
         name,
         life: (onReady) =>
@@ -83,10 +85,6 @@ const nodes = (options: Options, screen: Screen) => ({
       }).pipe(Effect.mapError((error) => nodeFailure(name, error)))
     })
 })
-
-/** Settings that this node has of those that every node is given. */
-const onlyKnown = (settings: Settings, change: Readonly<Record<string, unknown>>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(change).filter(([key]) => Object.hasOwn(settings, key)))
 
 interface Secrets {
   /** Kept in the data directory: the broker takes it from its configuration at each start. */

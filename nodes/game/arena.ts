@@ -88,7 +88,6 @@ export class Arena implements SessionHandler, Companion {
       maxSpeedMmS: config.maxSpeedMmS,
       creditMs: config.creditMs,
       joinTimeoutMs: JOIN_TIMEOUT_MS,
-      startNs: shell.nowNs,
       faultPoint: options.faultPoint,
       send: (session, bytes, at, length) => {
         this.bytesOut[session] += length

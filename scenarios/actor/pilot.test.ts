@@ -1,4 +1,4 @@
-import { Party } from "@horizon/core/machine/game/party.ts"
+import { Party } from "@horizon/core/machine/game/party.fixture.ts"
 import type { Player } from "@horizon/core/machine/game/player.ts"
 import { Rng } from "@horizon/sim/kernel/rng.ts"
 import { expect, test } from "vitest"

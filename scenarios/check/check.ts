@@ -13,6 +13,8 @@ export interface CheckInput {
   readonly events: ReadonlyArray<TraceEvent>
   /** Invariants that were counted while the run went on (nonces, replays, …). */
   readonly watched: ReadonlyArray<InvariantCount>
+  /** Whether the machine's own speed plays no part: performance bounds are judged only then, and reported otherwise. */
+  readonly virtualTime: boolean
   /** World time now. */
   readonly nowNs: number
   /** World time at which the liveness phase began; `undefined` during the safety phase. */

@@ -2,9 +2,9 @@ import fc from "fast-check"
 import { expect, test } from "vitest"
 import { MESSAGE } from "../../wire/game/message.ts"
 import { readSnapshot, Snapshot } from "../../wire/game/snapshot.ts"
-import { PARTY_SERVER, Party, type PartyOptions, wander } from "./party.ts"
+import { PARTY_SERVER, Party, type PartyOptions, wander } from "./party.fixture.ts"
 import type { Intent, Player } from "./player.ts"
-import type { GameEvent } from "./server.ts"
+import { type GameEvent, GameServer } from "./server.ts"
 import { FAULT_SPEED_UNCHECKED } from "./world.ts"
 
 const SECOND = 1_000_000_000
@@ -221,6 +221,17 @@ test("deadlines are exact over minutes: the ticks of three minutes are there, no
   expect(of(party, "tick-late")).toEqual([])
 })
 
+test("a server that was not started has no tick, and starts once", () => {
+  const server = new GameServer({ ...PARTY_SERVER, send: () => {} })
+  expect(server.pollTimeout()).toBe(Number.POSITIVE_INFINITY)
+  server.handleTimeout(5 * SECOND)
+  expect(server.ticks).toBe(0)
+  server.start(5 * SECOND)
+  server.handleTimeout(5 * SECOND)
+  expect(server.ticks).toBe(1)
+  expect(() => server.start(6 * SECOND)).toThrow("starts once")
+})
+
 test("after a pause the server runs four ticks, says how many it skipped, and is on time again; no player is accused", () => {
   const party = opened({ players: 4, jitterNs: 0, steer: straight(50) })
   party.run(10 * SECOND)
@@ -403,6 +414,15 @@ test("others are shown between the last two places known of them, a tenth of a s
     previous = shown
   }
   expect(viewer.sight.shownY(other, party.nowNs, tickRateHz)).toBe(viewer.sight.gridY[other] * 8000)
+})
+
+test("events that nobody fetches are bounded and counted, and the server goes on", () => {
+  const server = new GameServer({ ...PARTY_SERVER, send: () => {} })
+  for (let session = 0; session < 5000; session++) {
+    const bytes = new Uint8Array([16, 1])
+    expect(server.handleMessage(0, session, bytes, 0, 2)).toBe(session < PARTY_SERVER.capacity ? 0 : 8)
+  }
+  expect(server.eventsDropped).toBe(5000 - 4096)
 })
 
 test("no bytes whatever make the server or a player throw, and none of them move anybody", () => {

@@ -16,8 +16,6 @@ import { ACK } from "./view.ts"
 import { World, type WorldOptions } from "./world.ts"
 
 export interface GameServerOptions extends WorldOptions {
-  /** Tick 0 is due at this time. */
-  readonly startNs: number
   /** Ticks between two snapshots of one player. */
   readonly snapshotEvery: number
   /** A session that has not joined by then is turned away. */
@@ -78,16 +76,16 @@ export class GameServer {
     this.options = options
     this.world = new World(options)
     this.replication = new Replication(this.world)
-    this.schedule = new TickSchedule(options.startNs, options.tickRateHz)
+    this.schedule = new TickSchedule(Number.POSITIVE_INFINITY, options.tickRateHz)
     this.sessionOf = new Float64Array(options.capacity)
     this.greeted = new Uint8Array(options.capacity)
     this.accuseFrom = new Float64Array(options.capacity)
     this.complainFrom = new Float64Array(options.capacity)
   }
 
-  /** Begins anew with tick 0 at `nowNs`, before the first tick: for a shell that was not ready at `startNs`. */
+  /** Starts the clock: tick 0 is due at `nowNs`. Before that sessions can come and join, but nothing moves. */
   start(nowNs: number): void {
-    assert(this.ticks === 0, "a game begins once")
+    assert(this.ticks === 0, "a game starts once")
     this.schedule = new TickSchedule(nowNs, this.options.tickRateHz)
   }
 
@@ -139,11 +137,6 @@ export class GameServer {
 
   pollEvent(): GameEvent | undefined {
     return this.events.shift()
-  }
-
-  /** Number of the next tick. */
-  tick(): number {
-    return this.schedule.next
   }
 
   private take(nowNs: number, session: number, bytes: Uint8Array, at: number, length: number): number {

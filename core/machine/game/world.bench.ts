@@ -9,7 +9,7 @@ import { Histogram } from "../../measure/histogram.ts"
 import { Input, writeInput } from "../../wire/game/input.ts"
 import { writeJoin } from "../../wire/game/join.ts"
 import { readSnapshot, Snapshot } from "../../wire/game/snapshot.ts"
-import { PARTY_SERVER } from "./party.ts"
+import { PARTY_SERVER } from "./party.fixture.ts"
 import { PlayerSight } from "./player-sight.ts"
 import { GameServer } from "./server.ts"
 
@@ -56,6 +56,7 @@ const measure = (players: number, halfM: number): Row => {
       insideNs += nowNs() - startedNs
     }
   })
+  server.start(0)
   for (let session = 0; session < players; session++) {
     server.handleEstablished(0, session)
     server.handleMessage(0, session, bytes, 0, writeJoin(bytes, 0))

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js"
 import { describe, expect, it } from "vitest"
 import { nodeCrypto } from "../../../nodes/real/crypto.ts"
@@ -11,8 +11,8 @@ import { SERVER, SessionLab, WALL_START_MS } from "./session.fixture.ts"
 import { CLOSE } from "./session.ts"
 
 /**
- * A whole session, byte by byte, for this implementation and for others. To make the file anew after a deliberate change of the wire:
- * remove it and run this test once.
+ * A whole session, byte by byte, for this implementation and for others. To make the file anew after a deliberate change of the wire,
+ * run this test with HORIZON_GOLDEN=write.
  */
 const FILE = new URL("../../wire/golden/session.json", import.meta.url)
 
@@ -83,7 +83,7 @@ const play = (crypto: Crypto): GoldenSession => {
   }
 }
 
-if (!existsSync(FILE)) writeFileSync(FILE, `${JSON.stringify(play(nobleCrypto), null, 1)}\n`)
+if (process.env.HORIZON_GOLDEN === "write") writeFileSync(FILE, `${JSON.stringify(play(nobleCrypto), null, 1)}\n`)
 const GOLDEN: GoldenSession = JSON.parse(readFileSync(FILE, "utf8"))
 
 describe.each([nobleCrypto, nodeCrypto])("the golden session with $name", (crypto) => {

@@ -7,6 +7,7 @@ import type { Crypto } from "../../crypto/crypto.ts"
 import { nobleCrypto } from "../../crypto/noble.ts"
 import { stubCrypto } from "../../crypto/stub.ts"
 import { DatagramBatch, Outbox } from "../../wire/batch.ts"
+import { putHelloCookie } from "../../wire/handshake.ts"
 import { connectionIdAt } from "../../wire/header.ts"
 import { RecordLayer } from "./record-layer.ts"
 import { SessionLab } from "./session.fixture.ts"
@@ -81,6 +82,22 @@ const records = (crypto: Crypto, payloadBytes: number): number => {
   })
 }
 
+/** HELLOs with made-up cookies that the server turns away with a RETRY: what a flood costs. */
+const floods = (crypto: Crypto): number => {
+  const lab = new SessionLab(crypto)
+  const client = lab.addClient()
+  lab.network = () => []
+  client.machine.connect(0)
+  lab.collect(client)
+  const hello = lab.sent[0].bytes.slice()
+  putHelloCookie(hello, hello, 0)
+  const { machine, outbox } = lab.server
+  outbox.flush = () => {
+    outbox.count = 0
+  }
+  return rate(() => lab.hand(machine, client.address, hello))
+}
+
 console.log("crypto           handshakes/s   bytes   endpoints packets/s   record layer packets/s")
 for (const crypto of [nobleCrypto, nodeCrypto, stubCrypto]) {
   const shakes = handshakes(crypto)
@@ -89,3 +106,6 @@ for (const crypto of [nobleCrypto, nodeCrypto, stubCrypto]) {
     console.log(...cells, `${packets(crypto, bytes)}`.padStart(21), `${records(crypto, bytes)}`.padStart(24))
   }
 }
+
+for (const crypto of [nobleCrypto, nodeCrypto])
+  console.log(`${crypto.name}: ${floods(crypto)} bogus HELLO/s turned away`)

@@ -5,15 +5,7 @@ import { stubCrypto } from "../../crypto/stub.ts"
 import { DROP } from "../../wire/drop.ts"
 import { FRAME } from "../../wire/frame.ts"
 import { describeClose } from "./reasons.ts"
-import {
-  type Flight,
-  hostile,
-  type LabClient,
-  type LabOptions,
-  PERFECT,
-  SERVER,
-  SessionLab
-} from "./session.fixture.ts"
+import { type Flight, hostile, type LabClient, type LabOptions, SERVER, SessionLab } from "./session.fixture.ts"
 import { CHANNEL, CLOSE, SEND } from "./session.ts"
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -346,110 +338,6 @@ describe("slots", () => {
   })
 })
 
-describe("roaming", () => {
-  const moveTo = (lab: SessionLab, client: LabClient, address: string, port: number): void => {
-    client.address = { address, port }
-    expect(lab.network).toBe(PERFECT)
-  }
-
-  it("moves data to the new address after one round trip, without a new handshake", () => {
-    const { lab, client } = connected()
-    const id = client.machine.info()!.connectionId
-    const from = client.address
-    moveTo(lab, client, "10.0.7.7", 6001)
-    sendUp(lab, client, "I am elsewhere")
-    lab.run(lab.nowNs + 12e6)
-    expect(sendDown(lab, 0, "to the old address")).toBe(SEND.ok)
-    lab.run(lab.nowNs + 25e6)
-    sendDown(lab, 0, "to the new address")
-    lab.run(lab.nowNs + 20e6)
-    expect(client.received.map(({ bytes }) => new TextDecoder().decode(bytes))).toEqual(["to the new address"])
-    expect(lab.server.events.at(-1)).toEqual({ kind: "roamed", session: 0, connectionId: id, from, to: client.address })
-    expect(lab.server.machine.info(0)?.peer).toEqual(client.address)
-    expect(client.machine.info()?.connectionId).toBe(id)
-  })
-
-  it("happens by the heartbeat alone", () => {
-    const { lab, client } = connected()
-    moveTo(lab, client, "10.0.7.7", 6001)
-    lab.run(lab.nowNs + 3e9)
-    expect(lab.server.machine.info(0)?.peer).toEqual(client.address)
-    lab.run(lab.nowNs + 30e9)
-    expect(client.machine.state).toBe("established")
-  })
-
-  it("repeats a lost challenge, and gives up when nobody answers", () => {
-    const { lab, client } = connected()
-    moveTo(lab, client, "10.0.7.7", 6001)
-    let challenges = 0
-    lab.network = (flight) => (flight.to.port === 6001 && ++challenges < 3 ? [] : [flight])
-    sendUp(lab, client, "here")
-    lab.run(lab.nowNs + 600e6)
-    expect(challenges).toBe(3)
-    expect(lab.server.machine.info(0)?.peer).toEqual(client.address)
-  })
-
-  it("is not started by a captured packet from a forged source: the attacker gets challenges, never data", () => {
-    const { lab, client } = connected()
-    const attacker = { address: "10.66.6.6", port: 666 }
-    let captured: Flight | undefined
-    lab.network = (flight) => {
-      if (!isUp(flight) || captured !== undefined) return [flight]
-      captured = flight
-      return [{ ...flight, from: attacker }]
-    }
-    sendUp(lab, client, "stolen")
-    for (let i = 0; i < 50; i++) {
-      lab.run(lab.nowNs + 100e6)
-      sendDown(lab, 0, "secret")
-    }
-    const toAttacker = lab.sent.filter(({ to }) => to.port === 666)
-    expect(toAttacker.length).toBe(3)
-    for (const { bytes } of toAttacker) expect(bytes.length).toBe(30 + 10)
-    expect(lab.server.machine.info(0)?.peer).toEqual(client.address)
-    expect(client.received.length).toBeGreaterThanOrEqual(49)
-  })
-
-  it("is not started by an old packet that was merely late on another path", () => {
-    const { lab, client } = connected()
-    let late: Flight | undefined
-    lab.network = (flight) => {
-      if (late !== undefined) return [flight]
-      late = flight
-      return [{ ...flight, from: { address: "10.66.6.6", port: 666 }, delayNs: 500e6 }]
-    }
-    sendUp(lab, client, "late")
-    sendUp(lab, client, "on time")
-    lab.run(lab.nowNs + 1e9)
-    expect(lab.server.received.length).toBe(2)
-    expect(lab.sent.some(({ to }) => to.port === 666)).toBe(false)
-  })
-
-  it("follows the peer that moves on before it has answered, four challenges a second at most", () => {
-    const { lab, client } = connected()
-    for (let i = 0; i < 20; i++) {
-      moveTo(lab, client, "10.0.7.7", 6001 + i)
-      sendUp(lab, client, "hop")
-      lab.run(lab.nowNs + 10e6)
-    }
-    const before = lab.sent.filter(({ to }) => to.port > 6000 && to.port !== SERVER.port).length
-    expect(before).toBeLessThanOrEqual(2)
-    lab.run(lab.nowNs + 300e6)
-    sendUp(lab, client, "here at last")
-    lab.run(lab.nowNs + 2e9)
-    expect(lab.server.machine.info(0)?.peer).toEqual(client.address)
-  })
-
-  it("is the client's alone: what comes from another server's address is dropped", () => {
-    const { lab, client } = connected()
-    lab.network = (flight) => [isUp(flight) ? flight : { ...flight, from: { address: "10.0.0.2", port: 7000 } }]
-    sendDown(lab, 0, "x")
-    lab.run(lab.nowNs + 50e6)
-    expect(client.received).toEqual([])
-    expect(client.machine.drops[DROP.address]).toBe(1)
-  })
-})
-
 describe("frames inside a session", () => {
   /** Sends a body on a channel under the session's keys, whatever it is. */
   const sayRaw = (lab: SessionLab, client: LabClient, channel: number, body: ReadonlyArray<number>): void => {
@@ -542,6 +430,53 @@ describe("limits", () => {
     expect(() => lab.addClient({ ticket: new Uint8Array(296) })).toThrow(/295/)
     const wordy = new SessionLab(stubCrypto, { server: { parameters: () => new Uint8Array(257) } })
     expect(() => wordy.establish(wordy.addClient())).toThrow(/256/)
+  })
+})
+
+describe("keys", () => {
+  it("are all wiped when sessions end, are refused, or never come about", () => {
+    const keys = new Set<object>()
+    const crypto: typeof stubCrypto = {
+      ...stubCrypto,
+      aead: (name, key) => {
+        const aead = stubCrypto.aead(name, key)
+        keys.add(aead)
+        aead.wipe = () => keys.delete(aead)
+        return aead
+      }
+    }
+    const { lab, client } = connected({}, crypto)
+    expect(keys.size).toBe(4)
+    lab.establish(client)
+    expect(keys.size).toBe(4)
+    lab.establish(lab.addClient({}, { expiresMs: 1 }))
+    lab.establish(lab.addClient({ serverKey: new Uint8Array(32) }))
+    client.machine.close(lab.nowNs, CLOSE.normal)
+    lab.run(lab.nowNs + 1e9)
+    expect(keys.size).toBe(0)
+  })
+
+  it("outlive the ticket: a step of the wall clock over its end refuses new sessions and keeps those that stand", () => {
+    const { lab, client } = connected()
+    lab.wallStepMs = 3_600_000
+    lab.run(lab.nowNs + 20e9)
+    sendUp(lab, client, "still here")
+    lab.run(lab.nowNs + 20e6)
+    expect(lab.server.received.length).toBe(1)
+    const late = lab.addClient()
+    lab.establish(late)
+    expect(late.events).toMatchObject([{ kind: "refused", reason: CLOSE.ticketExpired }])
+  })
+
+  it("come about although the wall clock steps back in the middle of the handshake", () => {
+    const lab = new SessionLab(stubCrypto)
+    const client = lab.addClient()
+    client.machine.connect(0)
+    lab.run(15e6)
+    lab.wallStepMs = -3000
+    lab.run(2e9)
+    expect(client.machine.state).toBe("established")
+    expect(lab.server.machine.drops[DROP.cookie]).toBeGreaterThan(0)
   })
 })
 

@@ -36,7 +36,6 @@ export const PARTY_SERVER = {
   visibleMax: 256,
   maxSpeedMmS: 6000,
   creditMs: 500,
-  startNs: 0,
   snapshotEvery: 2,
   joinTimeoutMs: 5000,
   faultPoint: () => false
@@ -72,6 +71,7 @@ export class Party {
       ...options.server,
       send: (session, bytes, at, length) => this.post("server", session, session, bytes.slice(at, at + length))
     })
+    this.server.start(0)
     for (let index = 0; index < options.players; index++) this.players.push(this.makePlayer(index))
   }
 
