@@ -140,7 +140,7 @@ const PURE = ["core/", "sim/", "scenarios/", "nodes/broker/", "nodes/gateway/", 
 const RULES: ReadonlyArray<Rule> = [
   {
     why: "time comes from the Clock port: a Date in a pure room would not replay",
-    pattern: /\bDate\b|\bperformance\b/,
+    pattern: /\bDate\b|\bperformance\./,
     where: inRooms(...PURE),
     except: { "scenarios/actor/time-thief.ts": "the canary that steals real time, to prove that the guard catches it" }
   },

@@ -81,7 +81,8 @@ const violations = (failures: ReadonlyArray<Failure>, prefix: string, logged: Re
   html`<ul class="violations">${failures
     .slice(0, VIOLATIONS_MAX)
     .map((failure) => html`<li>${failure.sentence} ${eventLinks(failure.events, prefix, logged)}</li>`)}${
-    failures.length > VIOLATIONS_MAX && html`<li>and ${count(failures.length - VIOLATIONS_MAX)} more, in the run document</li>`
+    failures.length > VIOLATIONS_MAX &&
+    html`<li>and ${count(failures.length - VIOLATIONS_MAX)} more, in the run document</li>`
   }</ul>`
 
 /** Links to the lines of the log that show it; events too frequent for the log are named by their number. */

@@ -53,7 +53,8 @@ ${phases(document)}`
 
 const lane = (document: RunDocument, index: number): Html => {
   const { atMs, untilMs, kind, words } = document.faults[index]
-  const until = untilMs === null ? "" : untilMs >= document.durationMs ? " to the end" : ` to ${seconds(untilMs / 1000)}`
+  const until =
+    untilMs === null ? "" : untilMs >= document.durationMs ? " to the end" : ` to ${seconds(untilMs / 1000)}`
   const bar =
     untilMs === null
       ? html`<i class="strike" style="--at:${atMs / 1000}"></i>`

@@ -18,7 +18,10 @@ export const junitXml = (batch: Batch): string => {
 
 const suite = (scenario: string, entries: ReadonlyArray<BatchEntry>): string => {
   const { run } = entries[0]
-  const made = entries.map((entry) => entry.document?.madeAt ?? "").filter((at) => at !== "").sort()
+  const made = entries
+    .map((entry) => entry.document?.madeAt ?? "")
+    .filter((at) => at !== "")
+    .sort()
   const timestamp = made.length === 0 ? "" : ` timestamp="${attribute(made[0])}"`
   return `  <testsuite name="${attribute(scenario)}" ${totals(entries)}${timestamp}>
     <properties>
@@ -52,7 +55,9 @@ const testCase = ({ run, file }: BatchEntry): string => {
     ["simulatedSeconds", run.simulatedSeconds],
     ...(file === undefined ? [] : [["document", file] as const])
   ]
-  const lines = properties.map(([name, value]) => `        <property name="${name}" value="${attribute(String(value))}"/>`)
+  const lines = properties.map(
+    ([name, value]) => `        <property name="${name}" value="${attribute(String(value))}"/>`
+  )
   return `    <testcase classname="${attribute(`${run.scenario}.${run.world}`)}" name="seed ${run.seed}" time="${run.wallSeconds.toFixed(3)}">
       <properties>
 ${lines.join("\n")}

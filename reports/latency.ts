@@ -60,7 +60,8 @@ export const percentileChart = (id: string, latencies: ReadonlyArray<LatencySeri
   const last = Math.min(NINES_MAX, Math.max(...drawn.map(({ histogram }) => resolvedNines(histogram.count))))
   const points = new Map<number, number>()
   for (let step = 0; step * STEP <= last + 1e-9; step++) points.set(rounded(step * STEP), percentOf(step * STEP))
-  for (const percentile of NAMED) if (ninesOf(percentile) <= last + 1e-9) points.set(rounded(ninesOf(percentile)), percentile)
+  for (const percentile of NAMED)
+    if (ninesOf(percentile) <= last + 1e-9) points.set(rounded(ninesOf(percentile)), percentile)
   const nines = [...points.keys()].sort((a, b) => a - b)
   return {
     id,

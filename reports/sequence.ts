@@ -77,7 +77,10 @@ const place = (participants: ReadonlyArray<string>, steps: ReadonlyArray<Sequenc
   let right = GUTTER_PX + Math.max(COLUMN_PX / 2, shortName(participants[0]).length * CHAR_PX * 0.5 + 12)
   // Notes stand around their lifeline: the first and last columns need room for half a note.
   const note = (name: string): number =>
-    Math.max(0, ...steps.map((step, index) => (step.from === step.to && step.from === name ? widest(texts[index]) / 2 + 12 : 0)))
+    Math.max(
+      0,
+      ...steps.map((step, index) => (step.from === step.to && step.from === name ? widest(texts[index]) / 2 + 12 : 0))
+    )
   right = Math.max(right, GUTTER_PX + note(participants[0]))
   const x = new Map<string, number>()
   participants.forEach((name, index) => {
@@ -147,7 +150,8 @@ const drawStep = (
   const arrow = step.from !== step.to
   const timeY = arrow ? top + lines.length * LINE_PX + 8 : top + height / 2 + 1
   const first = index === 0 || step.atNs !== steps[index - 1].atNs
-  const time = first && html`<text class="at" x="${GUTTER_PX - 16}" y="${timeY}">${relative(step.atNs - originNs)}</text>`
+  const time =
+    first && html`<text class="at" x="${GUTTER_PX - 16}" y="${timeY}">${relative(step.atNs - originNs)}</text>`
   return html`<g>${pause}${time}${arrow ? drawArrow(step, lines, top, from, to, id) : drawNote(lines, top, from)}</g>`
 }
 

@@ -117,7 +117,10 @@ const thin = (series: Points, group: TimeSeries["group"]): Points & { readonly t
 const mostActive = (all: ReadonlyArray<Points>): ReadonlySet<number> =>
   new Set(
     all
-      .map((series, index) => ({ index, sum: series.values.reduce((sum: number, value) => sum + Math.abs(value ?? 0), 0) }))
+      .map((series, index) => ({
+        index,
+        sum: series.values.reduce((sum: number, value) => sum + Math.abs(value ?? 0), 0)
+      }))
       .sort((a, b) => b.sum - a.sum || a.index - b.index)
       .slice(0, SHOWN_MAX)
       .map(({ index }) => index)

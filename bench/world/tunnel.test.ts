@@ -398,18 +398,20 @@ test("a new client is told plainly that the broker is away, and is connected wit
   }
 })
 
-test("a client that starts anew while the broker is away connects with what it has kept", () => {
-  const lab = boot()
-  lab.start("broker", "gw-1", "red1")
-  lab.connected(["red1"], 10)
-  const before = lab.node("red1").tun.address
-  lab.outage(lab.network.host("broker"), "down")
-  lab.crash("red1")
-  lab.run(1)
-  lab.start("red1")
-  lab.run(0.01)
-  lab.connected(["red1"], 10)
-  expect(lab.node("red1").tun.address).toBe(before)
+test("a client that starts anew while the broker is away or half away is connected at once with what it has kept", () => {
+  for (const mode of ["down", "half"] as const) {
+    const lab = boot()
+    lab.start("broker", "gw-1", "red1")
+    lab.connected(["red1"], 10)
+    const before = lab.node("red1").tun.address
+    lab.outage(lab.network.host("broker"), mode)
+    lab.crash("red1")
+    lab.run(1)
+    lab.start("red1")
+    lab.run(0.01)
+    expect(lab.connected(["red1"], 10)).toBeLessThan(1.5)
+    expect(lab.node("red1").tun.address).toBe(before)
+  }
 })
 
 test("a pool that is full refuses in clear words, and the next client waits for a free address", () => {

@@ -63,6 +63,10 @@ export interface MemberAgent {
    * the error.
    */
   ticket(serverId: string): Effect.Effect<GrantedTicket, BrokerCallError>
+  /** What the broker said earlier about servers of a kind, without asking it; `undefined` if nothing is kept. */
+  cachedServers(kind: ServerKind): ServerListing | undefined
+  /** A kept ticket for a server that holds for at least `TICKET_LEAST_MS`, without asking the broker. */
+  cachedTicket(serverId: string): GrantedTicket | undefined
   /** The broker's wall clock, estimated. */
   brokerNowMs(): number
 }
@@ -138,24 +142,31 @@ class Member implements MemberAgent {
   listServers(kind: ServerKind): Effect.Effect<ServerListing, BrokerCallError> {
     return this.fetchServers(kind).pipe(
       Effect.catchTag("BrokerCallError", (error) => {
-        const servers = this.cache?.servers.filter((each) => each.record.kind === kind) ?? []
-        return error.passing && servers.length > 0
-          ? Effect.succeed({ servers, asOfMs: this.cache?.asOfMs ?? 0, cached: true })
-          : Effect.fail(error)
+        const kept = this.cachedServers(kind)
+        return error.passing && kept !== undefined ? Effect.succeed(kept) : Effect.fail(error)
       })
     )
+  }
+
+  cachedServers(kind: ServerKind): ServerListing | undefined {
+    const servers = this.cache?.servers.filter((each) => each.record.kind === kind) ?? []
+    return servers.length > 0 ? { servers, asOfMs: this.cache?.asOfMs ?? 0, cached: true } : undefined
   }
 
   ticket(serverId: string): Effect.Effect<GrantedTicket, BrokerCallError> {
     return this.fetchTicket(serverId, true).pipe(
       Effect.map((answer): GrantedTicket => ({ ...answer, cached: false })),
       Effect.catchTag("BrokerCallError", (error) => {
-        const kept = this.cache?.tickets.find((each) => each.server.record.id === serverId)
-        return error.passing && kept !== undefined && kept.expiresMs >= this.brokerNowMs() + TICKET_LEAST_MS
-          ? Effect.succeed({ ...kept, cached: true })
-          : Effect.fail(error)
+        const kept = this.cachedTicket(serverId)
+        return error.passing && kept !== undefined ? Effect.succeed(kept) : Effect.fail(error)
       })
     )
+  }
+
+  cachedTicket(serverId: string): GrantedTicket | undefined {
+    const kept = this.cache?.tickets.find((each) => each.server.record.id === serverId)
+    const holds = kept !== undefined && kept.expiresMs >= this.brokerNowMs() + TICKET_LEAST_MS
+    return holds ? { ...kept, cached: true } : undefined
   }
 
   private fetchServers(kind: ServerKind): Effect.Effect<ServerListing, BrokerCallError> {

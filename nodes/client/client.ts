@@ -15,7 +15,6 @@ import { Clock } from "@horizon/core/port/clock.ts"
 import { Crypto } from "@horizon/core/port/crypto.ts"
 import { Entropy, type RandomSource } from "@horizon/core/port/entropy.ts"
 import { FaultPoints } from "@horizon/core/port/fault-points.ts"
-import { KeysError } from "@horizon/core/port/keys.ts"
 import { Lifecycle } from "@horizon/core/port/lifecycle.ts"
 import { SessionShell } from "@horizon/core/port/session-shell.ts"
 import { Trace } from "@horizon/core/port/trace.ts"
@@ -26,7 +25,7 @@ import { Connector } from "./connector.ts"
 import { badSetting, ClientError, fromKeys, fromUdp } from "./error.ts"
 import { Gateways } from "./gateways.ts"
 import { personalKey } from "./personal-key.ts"
-import { type Setback, storeSetback } from "./setback.ts"
+import type { Setback } from "./setback.ts"
 import type { ClientConfig } from "./settings.ts"
 import { StatusBoard, StatusSink } from "./status.ts"
 
@@ -51,6 +50,7 @@ export const client = (config: ClientConfig): Effect.Effect<void, ClientError, C
       )
     )
     yield* Effect.forkScoped(refreshing(running))
+    yield* running.gateways.prepare()
     return yield* keepConnected(running)
   }).pipe(Effect.scoped)
 
@@ -165,16 +165,13 @@ const oneRound = (running: RunningClient): Effect.Effect<Setback, ClientError> =
         Effect.tapError((error) =>
           Effect.sync(() => {
             if (error._tag !== "Setback") return
-            if (error.dropTicket) gateways.dropTicket(ticket.server.record.id)
+            if (error.dropTicket) gateways.dropTicket(ticket)
             if (error.avoidServer) gateways.avoid(ticket.server.record.id)
           })
         )
       )
     ),
-    Effect.catch((error) => {
-      if (error instanceof ClientError) return Effect.fail(error)
-      return Effect.succeed(error instanceof KeysError ? storeSetback(error.message) : error)
-    })
+    Effect.catch((error) => (error instanceof ClientError ? Effect.fail(error) : Effect.succeed(error)))
   )
 }
 
@@ -191,8 +188,6 @@ const refreshing = ({ board, gateways, random }: RunningClient): Effect.Effect<n
     const [lowMs, highMs] = away ? REFRESH_AWAY_MS : REFRESH_MS
     return Effect.sleep(jitterMs(random, lowMs, highMs))
   }).pipe(
-    Effect.andThen(
-      Effect.suspend(() => (board.status.state === "connected" ? Effect.ignore(gateways.refresh()) : Effect.void))
-    ),
+    Effect.andThen(Effect.suspend(() => (board.status.state === "connected" ? gateways.refresh() : Effect.void))),
     Effect.forever
   )

@@ -7,7 +7,6 @@ import type { BrokerCallError } from "@horizon/core/api/broker-client.ts"
 import { type GrantedTicket, type MemberAgent, TICKET_LEAST_MS } from "@horizon/core/api/member-agent.ts"
 import type { ServerEntry } from "@horizon/core/api/server.ts"
 import { PROBE_TARGETS_MAX, Prober } from "@horizon/core/machine/tunnel/prober.ts"
-import type { KeysError } from "@horizon/core/port/keys.ts"
 import type { SessionShell } from "@horizon/core/port/session-shell.ts"
 import type { TraceWriter } from "@horizon/core/port/trace.ts"
 import { Deferred, Effect, Exit } from "effect"
@@ -34,6 +33,8 @@ export interface HeldTicket extends GrantedTicket {
 
 /** How long a gateway that refused this member, or whose tunnel was dead, is left alone. */
 const AVOID_NS = 60_000_000_000
+/** How long a client that starts with a list from earlier waits for a new one, ms. */
+const HEDGE_MS = 500
 /** Refusals of a ticket that are about the gateway and not about this member. */
 const SERVER_GONE: ReadonlySet<string> = new Set(["server-unknown", "server-revoked"])
 
@@ -41,6 +42,8 @@ export class Gateways {
   private readonly options: GatewaysOptions
   private entries: ReadonlyArray<ServerEntry> = []
   private readonly tickets = new Map<string, HeldTicket>()
+  /** End of the last ticket of each gateway that was refused: it is not taken from the agent's cache again. */
+  private readonly refused = new Map<string, number>()
   private readonly avoided = new Map<string, number>()
   /** Id of the gateway used last. */
   private home: string | undefined
@@ -49,8 +52,23 @@ export class Gateways {
     this.options = options
   }
 
+  /**
+   * Takes over what the broker said in an earlier life of this client, but lets the broker speak first if it does so at once:
+   * after a long time there may be a nearer gateway.
+   */
+  prepare(): Effect.Effect<void> {
+    const kept = this.options.agent.cachedServers("gateway")
+    if (kept === undefined) return Effect.void
+    return Effect.andThen(
+      Effect.timeoutOption(Effect.ignore(this.fetchList()), HEDGE_MS),
+      Effect.sync(() => {
+        if (this.entries.length === 0) this.entries = this.wanted(kept.servers)
+      })
+    )
+  }
+
   /** A gateway that answers now, and a ticket for it. */
-  pick(): Effect.Effect<HeldTicket, Setback | KeysError> {
+  pick(): Effect.Effect<HeldTicket, Setback> {
     const self = this
     return Effect.gen(function* () {
       const answering = (yield* self.measureKnown()) ?? (yield* self.measureListed())
@@ -59,9 +77,11 @@ export class Gateways {
     })
   }
 
-  /** The ticket for `serverId` is not to be used again. */
-  dropTicket(serverId: string): void {
+  /** The ticket is not to be used again. */
+  dropTicket(ticket: HeldTicket): void {
+    const serverId = ticket.server.record.id
     this.tickets.delete(serverId)
+    this.refused.set(serverId, ticket.expiresMs)
   }
 
   /** Leaves the gateway alone for a while, if there is another one to use. */
@@ -76,7 +96,7 @@ export class Gateways {
   }
 
   /** What is worth asking the broker for in the background: a ticket that nears its end, else the list. */
-  refresh(): Effect.Effect<void, KeysError> {
+  refresh(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const held = this.home === undefined ? undefined : this.tickets.get(this.home)
       const ask = held !== undefined && this.isAging(held) ? this.fetchTicket(held.server.record.id) : this.fetchList()
@@ -89,7 +109,7 @@ export class Gateways {
     return this.usable().length === 0 ? Effect.as(Effect.void, undefined) : this.measure()
   }
 
-  private measureListed(): Effect.Effect<Candidate, Setback | KeysError> {
+  private measureListed(): Effect.Effect<Candidate, Setback> {
     const self = this
     return Effect.gen(function* () {
       // When the gateways known so far do not answer, that is what the status goes on to say.
@@ -168,9 +188,17 @@ export class Gateways {
   }
 
   private held(serverId: string): HeldTicket | undefined {
-    const ticket = this.tickets.get(serverId)
     const { agent } = this.options
-    return ticket !== undefined && ticket.expiresMs >= agent.brokerNowMs() + TICKET_LEAST_MS ? ticket : undefined
+    const ticket = this.tickets.get(serverId)
+    if (ticket !== undefined && ticket.expiresMs >= agent.brokerNowMs() + TICKET_LEAST_MS) return ticket
+    const kept = agent.cachedTicket(serverId)
+    return kept === undefined || kept.expiresMs === this.refused.get(serverId) ? undefined : this.hold(kept)
+  }
+
+  private hold(granted: GrantedTicket): HeldTicket {
+    const held: HeldTicket = { ...granted, sinceMs: this.options.agent.brokerNowMs() }
+    this.tickets.set(granted.server.record.id, held)
+    return held
   }
 
   /** Whether two thirds of the ticket's life are over: time to have the next one, while the broker may still be there. */
@@ -179,22 +207,26 @@ export class Gateways {
     return leftMs * 3 < ticket.expiresMs - ticket.sinceMs
   }
 
-  private fetchList(): Effect.Effect<void, Setback | KeysError> {
-    const { agent, pinned } = this.options
+  /** Those among `servers` that the configuration allows. */
+  private wanted(servers: ReadonlyArray<ServerEntry>): ReadonlyArray<ServerEntry> {
+    const { pinned } = this.options
+    return servers.filter(({ record }) => pinned === "" || record.id === pinned || record.name === pinned)
+  }
+
+  private fetchList(): Effect.Effect<void, Setback> {
+    const { agent } = this.options
     return agent.listServers("gateway").pipe(
       Effect.flatMap((listing) =>
         Effect.sync(() => {
           this.heardBroker(listing.cached)
-          this.entries = listing.servers.filter(
-            ({ record }) => pinned === "" || record.id === pinned || record.name === pinned
-          )
+          this.entries = this.wanted(listing.servers)
         })
       ),
       Effect.catchTag("BrokerCallError", (error) => this.brokerFailed(error))
     )
   }
 
-  private fetchTicket(serverId: string): Effect.Effect<HeldTicket, Setback | KeysError> {
+  private fetchTicket(serverId: string): Effect.Effect<HeldTicket, Setback> {
     const { agent, board } = this.options
     return Effect.suspend(() => {
       if (board.status.state === "choosing") this.sayAsked("The broker is asked for a ticket.")
@@ -202,9 +234,7 @@ export class Gateways {
     }).pipe(
       Effect.map((granted) => {
         this.heardBroker(granted.cached)
-        const held: HeldTicket = { ...granted, sinceMs: agent.brokerNowMs() }
-        this.tickets.set(serverId, held)
-        return held
+        return this.hold(granted)
       }),
       Effect.catchTag("BrokerCallError", (error) => {
         if (error.problem !== undefined && SERVER_GONE.has(error.problem)) this.avoid(serverId)

@@ -97,6 +97,3 @@ export const badParameters = (server: string): Setback =>
     again: "elsewhere",
     avoidServer: true
   })
-
-/** The key store failed while the client ran: it goes on with what it has. */
-export const storeSetback = (detail: string): Setback => setback({ state: "reconnecting", detail, again: "soon" })
