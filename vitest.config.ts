@@ -8,8 +8,9 @@ export default defineConfig({
     hookTimeout: 60_000,
     coverage: {
       provider: "v8",
+      reportOnFailure: true,
       include: ["core/**/*.ts", "sim/**/*.ts"],
-      exclude: ["**/*.test.ts", "**/*.contract.ts", "**/*.fuzz.ts", "**/*.bench.ts"],
+      exclude: ["**/*.test.ts", "**/*.contract.ts", "**/*.fixture.ts", "**/*.fuzz.ts", "**/*.bench.ts"],
       reporter: ["text-summary", "json-summary"],
       reportsDirectory: "coverage"
     }

@@ -43,7 +43,7 @@ export const ANNA = keyOf("personal", 1)
 export const BERT = keyOf("personal", 2)
 
 export const EPOCH_MS = 1_800_000_000_000
-const PORT = 7400
+const PORT = 8420
 
 /** A host with a disk, and the process on it. */
 export interface Station {

@@ -5,9 +5,9 @@ import { type ConfigOf, port, text } from "@horizon/core/port/config.ts"
 export const clientSettings = {
   brokerUrl: text({
     description: "Where the broker is: http://address:port.",
-    default: "http://127.0.0.1:7400",
+    default: "http://127.0.0.1:8420",
     pattern: /^https?:\/\/[^\s]+$/,
-    expected: "a URL such as http://127.0.0.1:7400"
+    expected: "a URL such as http://127.0.0.1:8420"
   }),
   brokerKey: text({
     description: "The broker's Ed25519 key in base64url; if left out, the first one seen is kept.",

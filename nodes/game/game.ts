@@ -41,8 +41,6 @@ export const game = (config: GameConfig): Effect.Effect<void, GameError, GamePor
     const running = yield* assemble(config, socket, address)
     const { arena, endpoint } = running
     const trace = yield* Trace
-    yield* Effect.forkScoped(every(config.reportSeconds, () => arena.reportAlive()))
-    yield* Effect.forkScoped(every(config.sampleSeconds, () => traceSamples(arena, endpoint, trace)))
     yield* Effect.addFinalizer(() => farewell(running))
     const lifecycle = yield* Lifecycle
     lifecycle.ready({
@@ -51,7 +49,12 @@ export const game = (config: GameConfig): Effect.Effect<void, GameError, GamePor
       playersMax: config.playersMax,
       tickRateHz: config.tickRateHz
     })
-    return yield* Effect.never
+    // None of these ends but by a bug, which then stops the game server instead of leaving it half alive.
+    return yield* Effect.raceAllFirst([
+      running.agent.ended,
+      every(config.reportSeconds, () => arena.reportAlive()),
+      every(config.sampleSeconds, () => traceSamples(arena, endpoint, trace))
+    ])
   }).pipe(Effect.scoped)
 
 interface RunningGame {

@@ -41,10 +41,7 @@ export const gateway = (config: GatewayConfig): Effect.Effect<void, GatewayError
     const socket = yield* bind(config)
     const endpoint = yield* advertised(config, socket)
     const parts = yield* assemble(config, prefix, socket, endpoint)
-    yield* Effect.forkScoped(parts.keeper.run)
-    yield* Effect.forkScoped(every(config.reportSeconds, () => parts.members.reportAlive()))
     const trace = yield* Trace
-    yield* Effect.forkScoped(every(config.sampleSeconds, () => traceMetrics(gatewayMetrics(parts), trace)))
     yield* Effect.addFinalizer(() => farewell(parts))
     const lifecycle = yield* Lifecycle
     lifecycle.ready({
@@ -53,7 +50,13 @@ export const gateway = (config: GatewayConfig): Effect.Effect<void, GatewayError
       network: config.network,
       tunnelAddress: formatCidr(gatewayAddress(prefix), prefix.length)
     })
-    return yield* Effect.never
+    // None of these ends but by a bug, which then stops the gateway instead of leaving it half alive.
+    return yield* Effect.raceAllFirst([
+      parts.agent.ended,
+      parts.keeper.run,
+      every(config.reportSeconds, () => parts.members.reportAlive()),
+      every(config.sampleSeconds, () => traceMetrics(gatewayMetrics(parts), trace))
+    ])
   }).pipe(Effect.scoped)
 
 /** What a running gateway consists of, with the shell that drives it. */

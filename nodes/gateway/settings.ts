@@ -18,9 +18,9 @@ export const gatewaySettings = {
   }),
   brokerUrl: text({
     description: "Where the broker is: http://address:port.",
-    default: "http://127.0.0.1:7400",
+    default: "http://127.0.0.1:8420",
     pattern: /^https?:\/\/[^\s]+$/,
-    expected: "a URL such as http://127.0.0.1:7400"
+    expected: "a URL such as http://127.0.0.1:8420"
   }),
   brokerKey: text({
     description: "The broker's Ed25519 key in base64url; if left out, the first one seen is kept.",
@@ -37,7 +37,7 @@ export const gatewaySettings = {
     description: "Local address for members; every address of the host if left out.",
     default: ""
   }),
-  port: port({ description: "UDP port for members; 0 = any free one.", default: 7401 }),
+  port: port({ description: "UDP port for members; 0 = any free one.", default: 8421 }),
   advertiseAddress: text({
     description: "Address at which members reach this gateway; the listening address if left out.",
     default: ""
