@@ -72,6 +72,12 @@ const importsOf = (file: string): ReadonlyArray<string> =>
     ...(text.get(file) ?? "").matchAll(/(?:^|\n)\s*(?:import|export)\b[^;"']*?from\s*"([^"]+)"|import\("([^"]+)"\)/g)
   ].map((match) => match[1] ?? match[2])
 
+/** Files whose values a file needs when it is loaded. */
+const valueImportsOf = (file: string): ReadonlyArray<string> =>
+  [...text.get(file)!.matchAll(/(?:^|\n)(?:import|export)\b(?!\s+type\b)([^;"']*?)from\s*"([^"]+)"/g)]
+    .filter(([, names]) => !/^\s*\{(\s*type [^,}]+,?)+\}\s*$/.test(names))
+    .map(([, , specifier]) => target(file, specifier))
+
 describe("who may import whom", () => {
   test.each(IMPORTS)("$room imports only what the table of docs/ARCHITECTURE.md allows", ({ room, may }) => {
     const files = SOURCES.filter((file) => file.startsWith(`${room}/`) && !isTest(file))
@@ -82,6 +88,13 @@ describe("who may import whom", () => {
         .map((specifier) => `${file} imports ${specifier}`)
     )
     expect(offences).toEqual([])
+  })
+
+  test("no two files need each other to load: import cycles carry types only", () => {
+    const needs = new Map(SOURCES.map((file) => [file, valueImportsOf(file).filter((other) => text.has(other))]))
+    const reaches = (from: string, to: string, seen: Set<string>): boolean =>
+      needs.get(from)!.some((next) => next === to || (!seen.has(next) && reaches(next, to, seen.add(next))))
+    expect(SOURCES.filter((file) => reaches(file, file, new Set()))).toEqual([])
   })
 
   test("each package lists exactly the packages that it imports", () => {

@@ -6,23 +6,10 @@
 import { writeFileSync } from "node:fs"
 import { measureNullNodes } from "./micro/null-nodes.ts"
 import { measureScenario, SPEED_SCENARIOS } from "./micro/scenario-speed.ts"
+import type { SpeedFigure } from "./micro/speed-figure.ts"
 import { commit, environment } from "./runner/provenance.ts"
 
 const ROUNDS = 3
-
-/** One line of the table. */
-export interface SpeedFigure {
-  readonly work: string
-  readonly eventsPerSecond: number
-  readonly packetsPerSecond: number
-  /** Simulated seconds per real second. */
-  readonly ratio: number
-  /** What the figure that counts is compared with. */
-  readonly must: number
-  readonly unit: "packets/s" | "× real time" | "seeds/s"
-  /** The figure that counts. */
-  readonly value: number
-}
 
 const median = (figures: ReadonlyArray<SpeedFigure>): SpeedFigure =>
   [...figures].sort((a, b) => a.value - b.value)[Math.floor(figures.length / 2)]

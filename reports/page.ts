@@ -46,7 +46,7 @@ export const renderPage = (batch: Batch): string => {
 </head>
 <body>
 <a class="skip" href="#main">Skip to the report</a>
-<div class="bar"><span class="brand"><svg viewBox="0 0 24 24" aria-hidden="true"><path d="M2 15h20M5 15a7 7 0 0 1 14 0M6 19h12"/></svg>Horizon</span><span class="bar-what">${alone ? "run report" : `report of ${counted(runs.length, "run")}`}</span><nav aria-label="Files"><a href="junit.xml">JUnit XML</a><a href="report.json">JSON</a></nav><button type="button" id="theme" aria-pressed="false">Dark theme</button></div>
+<div class="masthead"><span class="brand"><svg viewBox="0 0 24 24" aria-hidden="true"><path d="M2 15h20M5 15a7 7 0 0 1 14 0M6 19h12"/></svg>Horizon</span><span class="what">${alone ? "run report" : `report of ${counted(runs.length, "run")}`}</span><nav aria-label="Files"><a href="junit.xml">JUnit XML</a><a href="report.json">JSON</a></nav><button type="button" id="theme" aria-pressed="false">Dark theme</button></div>
 <main id="main">
 ${batch.setAside.length > 0 && setAside(batch.setAside)}
 ${runs.length === 0 && html`<h1>No runs</h1><p class="quiet">The batch ended before any run had finished.</p>`}

@@ -3,7 +3,7 @@
 import { Kernel } from "@horizon/sim/kernel/kernel.ts"
 import { Network } from "@horizon/sim/net/network.ts"
 import { PROTOCOL } from "@horizon/sim/net/packet.ts"
-import type { SpeedFigure } from "../main.ts"
+import type { SpeedFigure } from "./speed-figure.ts"
 
 const PACKETS = 1_000_000
 const BURST = 32

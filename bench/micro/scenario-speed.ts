@@ -3,8 +3,8 @@
 import { buildLab, lanActors, playerActors } from "@horizon/scenarios/plan.ts"
 import { scenarioByName } from "@horizon/scenarios/registry.ts"
 import type { Scenario } from "@horizon/scenarios/scenario.ts"
-import type { SpeedFigure } from "../main.ts"
 import { makeSimulated } from "../world/simulated.ts"
+import type { SpeedFigure } from "./speed-figure.ts"
 
 export interface SpeedScenario {
   readonly work: string

@@ -49,9 +49,9 @@ export const client = (config: ClientConfig): Effect.Effect<void, ClientError, C
         Effect.sync(() => running.board.set("stopped", "The client was stopped."))
       )
     )
-    yield* Effect.forkScoped(refreshing(running))
-    yield* running.gateways.prepare()
-    return yield* keepConnected(running)
+    // Neither ends but by a bug, which then stops the client instead of leaving it half alive.
+    const connected = Effect.andThen(running.gateways.prepare(), keepConnected(running))
+    return yield* Effect.raceFirst(connected, refreshing(running))
   }).pipe(Effect.scoped)
 
 interface RunningClient {

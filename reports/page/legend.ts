@@ -33,7 +33,7 @@ export class Legend {
     })
     const list = document.createElement("div")
     list.className = "legend-rows"
-    this.items.forEach((item, index) => list.append(this.row(item, index)))
+    list.append(...this.items.map((item, index) => this.row(item, index)))
     root.append(this.tools(root, on), list)
     this.paint()
   }
@@ -69,9 +69,7 @@ export class Legend {
       this.changed()
     })
     button.addEventListener("dblclick", () => {
-      this.items.forEach((_, other) => this.turn(other, false))
-      this.turn(index, true)
-      this.changed()
+      this.choose((other) => other === index)
     })
     button.addEventListener("pointerenter", () => this.events.emphasise(index))
     button.addEventListener("pointerleave", () => this.events.emphasise(null))
@@ -94,25 +92,28 @@ export class Legend {
           this.rows[index].hidden = !item.name.toLowerCase().includes(text)
         })
       })
-      const choose = (words: string, wanted: (index: number) => boolean): HTMLButtonElement => {
-        const button = document.createElement("button")
-        button.type = "button"
-        button.textContent = words
-        button.addEventListener("click", () => {
-          this.items.forEach((_, index) => this.turn(index, wanted(index)))
-          this.changed()
-        })
-        return button
+      const button = (words: string, wanted: (index: number) => boolean): HTMLButtonElement => {
+        const made = document.createElement("button")
+        made.type = "button"
+        made.textContent = words
+        made.addEventListener("click", () => this.choose(wanted))
+        return made
       }
       tools.append(
         search,
-        choose("Top", (index) => first[index]),
-        choose("None", () => false)
+        button("Top", (index) => first[index]),
+        button("None", () => false)
       )
     }
     this.head.className = "legend-when"
     root.append(this.head)
     return tools
+  }
+
+  /** Switches on exactly the wanted lines. */
+  private choose(wanted: (index: number) => boolean): void {
+    for (let index = 0; index < this.items.length; index++) this.turn(index, wanted(index))
+    this.changed()
   }
 
   private changed(): void {

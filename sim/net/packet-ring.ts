@@ -2,6 +2,9 @@
 
 import { BATCH_SLOTS, DatagramBatch, SLOT_BYTES } from "@horizon/core/wire/batch.ts"
 
+/** Packets that wait for a device or a socket at most, if its user does not read. */
+export const QUEUE_PACKETS = 4 * BATCH_SLOTS
+
 export class PacketRing {
   /** Packets that wait. */
   count = 0
@@ -10,7 +13,7 @@ export class PacketRing {
   readonly slots: DatagramBatch
   private head = 0
 
-  constructor(capacity: number = 4 * BATCH_SLOTS, slotBytes: number = SLOT_BYTES) {
+  constructor(capacity: number = QUEUE_PACKETS, slotBytes: number = SLOT_BYTES) {
     this.slots = new DatagramBatch(capacity, slotBytes)
   }
 

@@ -4,9 +4,9 @@ import { assert } from "@horizon/core/assert.ts"
 import type { UdpBind, UdpSocket, UdpStats } from "@horizon/core/port/udp.ts"
 import { type Endpoint, isV4, putV4 } from "@horizon/core/wire/address.ts"
 import { BATCH_SLOTS, DatagramBatch } from "@horizon/core/wire/batch.ts"
-import { PacketRing } from "../net/packet-ring.ts"
+import { PacketRing, QUEUE_PACKETS } from "../net/packet-ring.ts"
 import { Feed, type FeedUser } from "./feed.ts"
-import { QUEUE_PACKETS, type TunHost } from "./tun.ts"
+import type { TunHost } from "./tun.ts"
 
 export class TunnelSocket implements UdpSocket {
   readonly local: Endpoint

@@ -7,7 +7,8 @@ import { expect, test } from "vitest"
 import { drive } from "../kernel/drive.ts"
 import { Kernel, type KernelOptions } from "../kernel/kernel.ts"
 import { Process, WallClock } from "../kernel/process.ts"
-import { QUEUE_PACKETS, TunHost } from "./tun.ts"
+import { QUEUE_PACKETS } from "../net/packet-ring.ts"
+import { TunHost } from "./tun.ts"
 
 const OPEN = { name: "tun0", cidr: "10.77.0.5/16", mtuBytes: 1280 }
 

@@ -12,12 +12,9 @@ import { formatV4, parseV4 } from "@horizon/core/wire/address.ts"
 import { BATCH_SLOTS, DatagramBatch } from "@horizon/core/wire/batch.ts"
 import { Effect, Layer } from "effect"
 import { type IpInterface, IpStack } from "../net/ip-stack.ts"
-import { PacketRing } from "../net/packet-ring.ts"
+import { PacketRing, QUEUE_PACKETS } from "../net/packet-ring.ts"
 import { Feed, type FeedClock, type FeedUser } from "./feed.ts"
 import { TunnelSocket } from "./tun-socket.ts"
-
-/** Packets that wait for a device or a socket at most, if its user does not read. */
-export const QUEUE_PACKETS = 4 * BATCH_SLOTS
 
 /** Linux's limits of an interface's MTU as far as IPv4 goes: RFC 791's least and the largest that a slot holds. */
 const MTU_BYTES = { min: 68, max: 2048 } as const
