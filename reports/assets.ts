@@ -51,7 +51,10 @@ export const joinModules = (entry: string): string => {
     if (done.has(path)) return
     done.add(path)
     const source = readFileSync(path, "utf8")
-    for (const match of source.matchAll(IMPORT)) visit(join(dirname(path), match[1]))
+    for (const match of source.matchAll(IMPORT)) {
+      assert(!match[0].includes(" as "), "modules of the page share one scope, so an import cannot be renamed")
+      visit(join(dirname(path), match[1]))
+    }
     parts.push(
       stripped(source)
         .replace(IMPORT, "")

@@ -218,16 +218,20 @@ export class SimLab {
     const { process, fiber } = node
     if (!process?.alive || fiber === undefined) return stopped()
     node.stopped = stopped
+    const askedNs = this.kernel.nowNs
+    const wasPaused = process.paused
     fiber.interruptUnsafe()
-    this.kernel.callAt(this.kernel.nowNs + STOP_GRACE_NS, () => {
-      if (process.alive) this.ended(node, process, "failed")
+    this.kernel.callAt(askedNs + STOP_GRACE_NS, () => {
+      if (!process.alive) return
+      // Who stands still cannot stop: the supervisor's kill is then no fault of the node.
+      this.ended(node, process, wasPaused || process.pausedNs >= askedNs ? "crashed" : "failed")
     })
   }
 
   private ended(
     node: RunningNode,
     process: Process,
-    outcome: "clean" | "failed",
+    outcome: "clean" | "crashed" | "failed",
     exit?: Exit.Exit<void, unknown>
   ): void {
     this.release(node, process)
@@ -235,7 +239,7 @@ export class SimLab {
       outcome === "clean"
         ? ""
         : exit === undefined
-          ? `asked to stop, it had not after ${STOP_GRACE_NS / 1e9} s`
+          ? `asked to stop, it had not after ${STOP_GRACE_NS / 1e9} s, and was killed`
           : exit._tag === "Success"
             ? "it returned"
             : Cause.pretty(exit.cause)

@@ -16,7 +16,7 @@ import { driveFaults } from "./fault-driver.ts"
 import { Guard, WorldLeak } from "./guard.ts"
 import { sampleNetwork } from "./sampler.ts"
 import { SimLab } from "./sim-lab.ts"
-import { drawSwarm, NO_SWARM } from "./swarm.ts"
+import { drawSwarm, NO_SWARM, withKnobs } from "./swarm.ts"
 import type { World, WorldRunOptions, WorldRunOutcome } from "./world.ts"
 
 const SLICE_NS = 1e9
@@ -50,10 +50,11 @@ export const makeSimulated = (options: SimulatedOptions = {}): World => ({
 })
 
 const runSimulated = async (options: WorldRunOptions, crypto: Crypto): Promise<WorldRunOutcome> => {
-  const { scenario, seed } = options
-  const problems = validateScenario(scenario)
-  if (problems.length > 0) throw new Error(`scenario ${scenario.name} is not sound: ${problems.join("; ")}`)
-  const swarm = scenario.swarm === undefined ? undefined : drawSwarm(scenario, seed)
+  const { seed } = options
+  const problems = validateScenario(options.scenario)
+  if (problems.length > 0) throw new Error(`scenario ${options.scenario.name} is not sound: ${problems.join("; ")}`)
+  const swarm = options.scenario.swarm === undefined ? undefined : drawSwarm(options.scenario, seed)
+  const scenario = swarm === undefined ? options.scenario : withKnobs(options.scenario, swarm.knobs)
   const timeline = options.timeline ?? [...scenario.faults, ...(swarm?.timeline ?? [])]
   const { order, preemptPpm, maxOpsBeforeYield } = swarm ?? NO_SWARM
   const digest = new Digest(options.record?.from, options.record?.to)

@@ -1,16 +1,18 @@
 /**
- * Swarm: draws a fault timeline and knobs from a seed. True swarm testing (Groce et al., "Swarm Testing", ISSTA 2012): each family of
+ * Swarm: draws a fault timeline and knobs (settings of the nodes, order of ready work) from a seed. True swarm testing (Groce et al., "Swarm Testing", ISSTA 2012): each family of
  * faults is left out with probability one half, and those that stay get very different weights, so that seeds explore different
  * corners instead of all being the same mix.
  */
 
 import type { Fault } from "@horizon/core/lab/fault.ts"
 import { linkSpec } from "@horizon/core/link/spec.ts"
-import type { Scenario } from "@horizon/scenarios/scenario.ts"
+import type { NodeKind, Scenario } from "@horizon/scenarios/scenario.ts"
 import { Rng } from "@horizon/sim/kernel/rng.ts"
 
 export interface SwarmDraw {
   readonly timeline: ReadonlyArray<Fault>
+  /** Settings that replace those of the scenario's nodes, by kind of node. */
+  readonly knobs: Readonly<Partial<Record<NodeKind, Readonly<Record<string, number>>>>>
   readonly drawn: Readonly<Record<string, string | number | boolean>>
   readonly order: "fifo" | "random"
   readonly preemptPpm: number
@@ -54,12 +56,51 @@ export const drawSwarm = (scenario: Scenario, seed: number): SwarmDraw => {
   const order = rng.chance(500_000) ? "random" : "fifo"
   const preemptPpm = rng.chance(300_000) ? rng.pick([1_000, 10_000, 100_000]) : 0
   const maxOpsBeforeYield = rng.pick([2048, 2048, 256, 16])
+  const knobs = drawKnobs(new Rng(seed, "swarm/knobs"))
   const drawn: Record<string, string | number | boolean> = { order, preemptPpm, maxOpsBeforeYield, faults: count }
+  for (const [kind, settings] of Object.entries(knobs)) {
+    for (const [key, value] of Object.entries(settings)) drawn[`${kind}.${key}`] = value
+  }
   possible.forEach((family, index) => {
     if (weights[index] > 0) drawn[`weight:${family}`] = weights[index]
   })
-  return { timeline, drawn, order, preemptPpm, maxOpsBeforeYield }
+  return { timeline, knobs, drawn, order, preemptPpm, maxOpsBeforeYield }
 }
+
+/** Values of settings at which the nodes must work too; each setting is left at its default half of the time. */
+const KNOBS: SwarmKnobs = {
+  broker: {
+    ticketLifetimeMs: [10_000, 60_000, 3_600_000],
+    heartbeatIntervalMs: [500, 2_000, 10_000],
+    sweepIntervalMs: [500, 20_000],
+    connectionStaleMs: [5_000, 600_000]
+  },
+  gateway: {
+    replayWindow: [64, 1_024],
+    leaseSeconds: [5, 60],
+    reportSeconds: [5, 60],
+    broadcastCopiesPerSecond: [1, 100]
+  },
+  game: { snapshotEvery: [1, 3], replayWindow: [256, 1_024], visibleMax: [2, 16] }
+}
+type SwarmKnobs = Readonly<Partial<Record<NodeKind, Readonly<Record<string, ReadonlyArray<number>>>>>>
+
+const drawKnobs = (rng: Rng): SwarmDraw["knobs"] => {
+  const knobs: Partial<Record<NodeKind, Record<string, number>>> = {}
+  for (const [kind, settings] of Object.entries(KNOBS) as Array<[NodeKind, Record<string, ReadonlyArray<number>>]>) {
+    for (const [key, values] of Object.entries(settings)) {
+      const [turned, value] = [rng.chance(500_000), rng.pick(values)]
+      if (turned) knobs[kind] = { ...knobs[kind], [key]: value }
+    }
+  }
+  return knobs
+}
+
+/** The scenario with its nodes' settings replaced by those drawn. */
+export const withKnobs = (scenario: Scenario, knobs: SwarmDraw["knobs"]): Scenario => ({
+  ...scenario,
+  nodes: scenario.nodes.map((node) => ({ ...node, config: { ...node.config, ...knobs[node.kind] } }))
+})
 
 const isPossible = (scenario: Scenario, family: Family): boolean => {
   if (family.startsWith("nat")) return natRouters(scenario).length > 0

@@ -49,8 +49,14 @@ export const printFailures = (runs: ReadonlyArray<Run>, screen: Screen): void =>
       screen.err(`${run.scenario} seed ${run.seed}: ${paint(screen.colorErr, "red", failure.id)}: ${failure.sentence}`)
     }
   }
-  if (failed.length > 0) screen.err(`run it again: ${failed[0].repro}`)
+  if (failed.length > 0) screen.err(`run it again: ${failed[0].repro}  # ${provenance(failed[0])}`)
 }
+
+/** What else a bug report needs: the seed alone is enough only at the same commit on the same runtime. */
+const provenance = ({ commit, timelineHash, digest, nodeVersion }: Run): string =>
+  [`commit ${commit}`, `timeline ${timelineHash || "none"}`, `digest ${digest || "none"}`, `Node ${nodeVersion}`].join(
+    ", "
+  )
 
 /** `18 passed, 2 safety` */
 export const summary = (runs: ReadonlyArray<Run>): string => {

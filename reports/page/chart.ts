@@ -30,7 +30,22 @@ export interface ChartSetup {
   readonly onZoom?: (from: number, to: number) => void
 }
 
-export const colour = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+/** What a colour of the palette is in the present theme, in a form that a canvas takes. */
+export const colour = (name: string): string => {
+  const known = colours.get(name)
+  if (known !== undefined) return known
+  probe.style.color = `var(${name})`
+  const found = getComputedStyle(probe).color
+  colours.set(name, found)
+  return found
+}
+
+const colours = new Map<string, string>()
+const probe = document.createElement("i")
+probe.hidden = true
+document.body.append(probe)
+// Registered before any chart, so that a chart that repaints asks for the new colours.
+onThemeChange(() => colours.clear())
 
 export class Chart {
   readonly plot: uPlotClass

@@ -1,7 +1,7 @@
 /** The log of a run: a page of lines at a time, filtered by text, node and kind. */
 
 import type { LogData } from "../chart-data.ts"
-import { moment as logTime, count as wholeCount } from "../figures.ts"
+import { count, moment } from "../figures.ts"
 
 const LINES_EACH = 100
 
@@ -27,8 +27,8 @@ export const mountLog = (root: HTMLElement, data: LogData, hover: (seconds: numb
     )
     output.textContent =
       lines.length === data.lines.length
-        ? `${wholeCount(lines.length)} lines`
-        : `${wholeCount(lines.length)} of ${wholeCount(data.lines.length)} lines`
+        ? `${count(lines.length)} lines`
+        : `${count(lines.length)} of ${count(data.lines.length)} lines`
     position.textContent = `Page ${page + 1} of ${pages}`
     for (const button of buttons) {
       const back = button.dataset["page"] === "first" || button.dataset["page"] === "back"
@@ -96,7 +96,7 @@ const rowOf = (line: LogData["lines"][number], data: LogData, marked: boolean): 
     row.tabIndex = -1
   }
   for (const [text, name] of [
-    [logTime(atMs), "figure"],
+    [moment(atMs), "figure"],
     [data.nodes[node], ""],
     [data.kinds[kind], "kind-cell"],
     [words, "words"]

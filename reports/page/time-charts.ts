@@ -2,7 +2,7 @@
 
 import type uPlotClass from "uplot"
 import type { RunData, TimeChart } from "../chart-data.ts"
-import { significant as figure } from "../figures.ts"
+import { significant } from "../figures.ts"
 import { Chart, colour } from "./chart.ts"
 
 declare const uPlot: typeof uPlotClass
@@ -28,9 +28,9 @@ export class TimeGroup {
       on: chart.series.map((series) => series.on),
       data: aligned(chart, data.seconds),
       heightPx: TIME_HEIGHT_PX,
-      x: { values: (_, splits) => splits.map((at) => `${figure(at, 6)} s`) },
+      x: { values: (_, splits) => splits.map((at) => `${significant(at, 6)} s`) },
       logarithmic: false,
-      when: (at) => `at ${figure(at, 5)} s`,
+      when: (at) => `at ${significant(at, 5)} s`,
       background: (plot) => drawBands(plot, data),
       onCursor: (x) => this.point(x, added),
       onZoom: (from, to) => this.zoom(from, to, added)

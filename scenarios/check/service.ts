@@ -75,37 +75,30 @@ export const opsRecovered: Check = {
   run: (input, params) => {
     const fromNs = input.livenessNs ?? input.nowNs
     const lastN: number = params.lastN ?? 5
-    const byActor = new Map<string, { due: number; tried: Array<OpDone> }>()
+    const byActor = new Map<string, Array<OpDone>>()
     for (const actor of input.scenario.actors) {
       if (actor.kind === params.actorKind && (params.actors === undefined || params.actors.includes(actor.name))) {
-        byActor.set(actor.name, { due: 0, tried: [] })
+        byActor.set(actor.name, [])
       }
     }
     for (const event of eventsOf(input, "op.done")) {
-      if (event.fields.op !== params.op || event.fields.intendedNs < fromNs) continue
-      const entry = byActor.get(event.fields.actor)
-      if (entry === undefined) continue
-      entry.due++
-      if (event.fields.outcome !== NOT_TRIED) entry.tried.push(event)
+      if (event.fields.op === params.op && event.fields.intendedNs >= fromNs)
+        byActor.get(event.fields.actor)?.push(event)
     }
     // An actor whose peers are all elsewhere has nothing to try; the other goals say whether it is connected.
-    const behind = [...byActor].filter(
-      ([, { due, tried }]) => due < lastN || tried.slice(-lastN).some((event) => event.fields.outcome !== "ok")
-    )
+    const isGood = (event: OpDone): boolean => event.fields.outcome === "ok" || event.fields.outcome === NOT_TRIED
+    const behind = [...byActor].filter(([, done]) => done.length < lastN || !done.slice(-lastN).every(isGood))
     return {
       sentence: `after the faults the last ${lastN} ${params.op} of every ${params.actorKind} succeed`,
       checked: byActor.size,
-      violations: behind.map(([actor, { tried }]) => ({
-        sentence: `${actor}: ${
-          tried.length === 0
-            ? "no operation since"
-            : `last outcomes ${tried
-                .slice(-lastN)
-                .map((e) => e.fields.outcome)
-                .join(", ")}`
-        }`,
-        events: tried.slice(-lastN).map((event) => event.id)
-      }))
+      violations: behind.map(([actor, done]) => {
+        const last = done.slice(-lastN)
+        const outcomes = last.map((event) => event.fields.outcome).join(", ")
+        return {
+          sentence: `${actor}: ${last.length === 0 ? "no operation since" : `last outcomes ${outcomes}`}`,
+          events: last.map((event) => event.id)
+        }
+      })
     }
   }
 }

@@ -71,6 +71,8 @@ export class Process {
   /** False once killed or stopped: ports of a dead process do nothing. */
   alive = true
   paused = false
+  /** Virtual time at which it was last paused. */
+  pausedNs = Number.NEGATIVE_INFINITY
   private held: Array<() => void> = []
   private readonly endings = new Set<() => void>()
   private readonly context: Context.Context<never>
@@ -115,6 +117,7 @@ export class Process {
 
   pause(): void {
     this.paused = true
+    this.pausedNs = this.kernel.nowNs
   }
 
   resume(): void {
