@@ -1,6 +1,6 @@
 /** All scenarios, in the order in which a list shows them. */
 
-import { brokerHalfOutage, brokerOutage } from "./cases/broker-away.scenario.ts"
+import { brokerHalfOutage, brokerHerd, brokerOutage } from "./cases/broker-away.scenario.ts"
 import { canaryLease, canaryNonce, canaryRealTime, canaryReconnect, canaryReplay } from "./cases/canary.scenario.ts"
 import { flagship } from "./cases/flagship.scenario.ts"
 import { clockStepOverTicketExpiry, gatewayCrashRestart } from "./cases/node.scenario.ts"
@@ -16,6 +16,7 @@ export const SCENARIOS: ReadonlyArray<Scenario> = [
   lossyWifi,
   brokerOutage,
   brokerHalfOutage,
+  brokerHerd,
   gatewayCrashRestart,
   oneWayPartition,
   natRebinding,

@@ -96,3 +96,37 @@ export const brokerHalfOutage = brokerAway(
   "half",
   "The broker accepts connections and never answers for 30 s: nobody hangs on it, everything else is as in an outage."
 )
+
+/** Forty members and four servers that all lose the broker at one moment and get it back at one moment. */
+const crowd = Array.from({ length: 40 }, (_, index) => `member-${index + 1}`)
+const herd = buildLab({
+  gateways: ["gw-1", "gw-2", "gw-3", "gw-4"],
+  games: [],
+  homes: [{ name: "net", nat: null, members: crowd }],
+  brokerConfig: { ticketLifetimeMs: 30_000, heartbeatIntervalMs: 2_000 }
+})
+
+export const brokerHerd: Scenario = {
+  name: "broker-herd",
+  summary:
+    "Forty members with short tickets and four gateways lose the broker for 25 s: on its return they all come back within 5 s, spread out.",
+  tags: ["broker", "resilience"],
+  durationMs: 60_000,
+  livenessMs: 20_000,
+  ...herd,
+  actors: [],
+  faults: [{ kind: "outage", node: "broker", mode: "down", atMs: 15_000, forMs: 25_000 }],
+  checks: [
+    ...ALWAYS,
+    {
+      check: "broker-link-recovers",
+      params: { nodes: ["gw-1", "gw-2", "gw-3", "gw-4"], endMs: 40_000, withinMs: 5_000 }
+    },
+    { check: "broker-requests-bounded", params: { fromMs: 40_000, toMs: 50_000, windowMs: 100, requestsMax: 10 } },
+    {
+      check: "occurs",
+      params: { kind: "session.closed", atLeast: 0, atMost: 0, because: "sessions closed for want of the broker" }
+    }
+  ],
+  goals: [{ check: "clients-are", params: { state: "connected" } }]
+}

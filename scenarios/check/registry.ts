@@ -13,6 +13,7 @@ import {
 import {
   allPairs,
   brokerLinkRecovers,
+  brokerRequestsBounded,
   clientSays,
   clientsAre,
   inputEffect,
@@ -39,6 +40,7 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   "clients-are": clientsAre,
   "client-says": clientSays,
   "broker-link-recovers": brokerLinkRecovers,
+  "broker-requests-bounded": brokerRequestsBounded,
   "no-thundering-herd": noThunderingHerd,
   occurs,
   "players-play": playersPlay,

@@ -177,13 +177,7 @@ export const noThunderingHerd: Check = {
     const attempts = eventsOf(input, "broker-link.attempt").filter(
       (event) => event.atNs >= params.endMs * 1e6 && event.atNs < (params.endMs + params.forMs) * 1e6
     )
-    const windowNs = params.windowMs * 1e6
-    let worst = 0
-    let start = 0
-    for (let end = 0; end < attempts.length; end++) {
-      while (attempts[end].atNs - attempts[start].atNs >= windowNs) start++
-      worst = Math.max(worst, end - start + 1)
-    }
+    const worst = mostWithin(attempts, params.windowMs * 1e6)
     return {
       sentence: `at most ${params.attemptsMax} attempts at the broker within any ${params.windowMs} ms after its return (worst: ${worst})`,
       checked: attempts.length,
@@ -191,6 +185,34 @@ export const noThunderingHerd: Check = {
         worst <= params.attemptsMax ? [] : [{ sentence: `${worst} attempts within ${params.windowMs} ms`, events: [] }]
     }
   }
+}
+
+/** In no window of `windowMs` between `fromMs` and `toMs` does the broker answer more than `requestsMax` requests. */
+export const brokerRequestsBounded: Check = {
+  verdict: "performance",
+  run: (input, params) => {
+    const requests = eventsOf(input, "broker.request").filter(
+      (event) => event.atNs >= params.fromMs * 1e6 && event.atNs < params.toMs * 1e6
+    )
+    const worst = mostWithin(requests, params.windowMs * 1e6)
+    return {
+      sentence: `at most ${params.requestsMax} requests reach the broker within any ${params.windowMs} ms after its return (worst: ${worst})`,
+      checked: requests.length,
+      violations:
+        worst <= params.requestsMax ? [] : [{ sentence: `${worst} requests within ${params.windowMs} ms`, events: [] }]
+    }
+  }
+}
+
+/** Most events within any window of `windowNs`. */
+const mostWithin = (events: ReadonlyArray<TraceEvent>, windowNs: number): number => {
+  let worst = 0
+  let start = 0
+  for (let end = 0; end < events.length; end++) {
+    while (events[end].atNs - events[start].atNs >= windowNs) start++
+    worst = Math.max(worst, end - start + 1)
+  }
+  return worst
 }
 
 /** Events of `kind` occur at least `atLeast` times (and at most `atMost`): the fault really struck, the path was really taken. */
