@@ -245,10 +245,18 @@ describe("rules", () => {
   })
 })
 
+const lock = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")) as {
+  packages: Record<string, { resolved?: string; optionalDependencies?: Record<string, string> }>
+}
+
+test("the lock file holds the native packages of every platform, without which `npm ci` refuses it", () => {
+  const missing = Object.values(lock.packages)
+    .flatMap(({ optionalDependencies = {} }) => Object.keys(optionalDependencies))
+    .filter((name) => !Object.keys(lock.packages).some((path) => path.endsWith(`node_modules/${name}`)))
+  expect(missing).toEqual([])
+})
+
 test("the lock file names no registry host", () => {
-  const lock = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")) as {
-    packages: Record<string, { resolved?: string; link?: boolean }>
-  }
   const hosts = Object.entries(lock.packages).filter(([, entry]) => entry.resolved?.includes("://"))
   expect(hosts.map(([name]) => name)).toEqual([])
 })

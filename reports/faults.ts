@@ -61,7 +61,7 @@ const lane = (document: RunDocument, index: number): Html => {
       : html`<i class="bar" style="--at:${atMs / 1000};--to:${untilMs / 1000}"></i>`
   return html`
 <li class="lane">
-  <p><b class="number">${index + 1}</b> <time>${seconds(atMs / 1000)}${until}</time> <span class="kind">${kind}</span> <span>${sentence(words)}</span></p>
+  <p><b class="number">${index + 1}</b> <time>${seconds(atMs / 1000)}${until}</time> <span class="kind">${kind}</span> <span>${words}</span></p>
   <div class="track" aria-hidden="true">${bar}</div>
 </li>`
 }
@@ -89,5 +89,3 @@ const phases = ({ durationMs, livenessFromMs }: RunDocument): Html =>
   livenessFromMs === null
     ? html`<p class="quiet">The run lasted ${seconds(durationMs / 1000)}, all of it in the safety phase.</p>`
     : html`<p class="quiet">Safety phase until ${seconds(livenessFromMs / 1000)}: invariants must hold while faults strike. Then faults stop, and every goal must be met before the run ends at ${seconds(durationMs / 1000)}.</p>`
-
-const sentence = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1)

@@ -69,6 +69,12 @@ const LADDERS: Readonly<Record<string, ReadonlyArray<readonly [number, string]>>
     [1024 ** 2, "MiB"],
     [1024 ** 3, "GiB"]
   ],
+  us: [
+    [1e-3, "ns"],
+    [1, "µs"],
+    [1e3, "ms"],
+    [1e6, "s"]
+  ],
   ms: [
     [1e-6, "ns"],
     [1e-3, "µs"],
@@ -81,8 +87,8 @@ const LADDERS: Readonly<Record<string, ReadonlyArray<readonly [number, string]>>
 export const scaleFor = (unit: string, largest: number): Scale => {
   const ladder = LADDERS[unit]
   if (ladder === undefined) return { factor: 1, unit }
-  const reached = ladder.filter(([step]) => Math.abs(largest) >= step)
-  const [step, name] = reached.length === 0 ? (largest === 0 ? [1, unit] : ladder[0]) : reached[reached.length - 1]
+  const reached = ladder.filter(([step]) => (largest === 0 ? step === 1 : Math.abs(largest) >= step))
+  const [step, name] = reached.length === 0 ? ladder[0] : reached[reached.length - 1]
   return { factor: 1 / step, unit: name }
 }
 

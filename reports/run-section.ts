@@ -69,7 +69,7 @@ const because = (run: Run, document: RunDocument | undefined): string => {
   const failed = document.checks.filter((check) => statusOf(check) !== "holds").length
   if (failed > 0) return "what this scenario plants on purpose was found"
   const looked = [...document.checks, ...document.watched].reduce((sum, check) => sum + check.checked, 0)
-  return `${counted(document.checks.length + document.watched.length, "statement")} held, ${counted(looked, "observation")}`
+  return `${counted(document.checks.length + document.watched.length, "check")} held, ${counted(looked, "observation")} looked at`
 }
 
 const failureList = (run: Run, document: RunDocument | undefined, prefix: string): Html | false => {
@@ -149,9 +149,9 @@ const tiles = ({ run, faults, fidelity }: RunDocument, rows: ReadonlyArray<Laten
     run.wallSeconds > 0 ? `${significant(value / run.wallSeconds)} ${unit}/s, measured` : ""
   const label = fidelity.split(",")[0]
   const all: ReadonlyArray<readonly [string, string, string]> = [
-    ["Lasted", seconds(run.simulatedSeconds), label],
+    ["Run time", seconds(run.simulatedSeconds), label],
     [
-      "Took",
+      "Wall time",
       seconds(run.wallSeconds),
       run.wallSeconds > 0 ? `${significant(run.simulatedSeconds / run.wallSeconds)} × real time, measured` : "measured"
     ],
@@ -168,6 +168,8 @@ const tiles = ({ run, faults, fidelity }: RunDocument, rows: ReadonlyArray<Laten
 }
 
 const chartFigure = ({ chart, title, peak, thinned }: TitledChart, { fidelity }: RunDocument): Html => {
+  if (chart.series.every((series) => series.values.every((value) => value === 0 || value === null)))
+    return html`<p class="flat"><b>${title}</b>: 0 throughout, in ${counted(chart.series.length, "series", "series")} (${chart.series.map(({ name }) => name).join(", ")}).</p>`
   const many = chart.series.length > SHOWN_MAX
   const said =
     peak === undefined
@@ -219,7 +221,8 @@ const momentPart = ({ moments }: RunDocument, prefix: string): Html =>
         (moment, index) => html`
 <h4>${moment.title}</h4>
 <p class="quiet">Times count from ${seconds(moment.atNs / 1e9)} into the run. <svg class="key" viewBox="0 0 34 10" aria-hidden="true"><line class="arrow" x1="1" x2="33" y1="5" y2="5"/></svg> message, <svg class="key" viewBox="0 0 34 10" aria-hidden="true"><line class="arrow lost" x1="1" x2="26" y1="5" y2="5"/><path class="cross" d="M22 1l8 8m0-8l-8 8"/></svg> lost, boxes are local events.</p>
-${sequenceDiagram(moment, `${prefix}-moment-${index + 1}`)}`
+${sequenceDiagram(moment, `${prefix}-moment-${index + 1}`)}
+${moment.leftOut !== undefined && moment.leftOut.length > 0 && html`<p class="quiet">Not drawn, to keep this readable: ${moment.leftOut.join(", ")}.</p>`}`
       )}`
 
 const logPart = (document: RunDocument, prefix: string, cut: number): Html =>

@@ -50,15 +50,21 @@ const makeChart = (
   unit: string,
   members: ReadonlyArray<TimeSeries>
 ): TitledChart => {
-  const ready = members.map((series) => thin(group === "latency" ? withGaps(series) : plain(series), group))
-  const shown = mostActive(ready)
+  const ready = mostActiveFirst(
+    members.map((series) => thin(group === "latency" ? withGaps(series) : plain(series), group))
+  )
   const times: Array<ReadonlyArray<number>> = []
   const known = new Map<string, number>()
   const series = ready.map((one, index): ChartSeries => {
     const key = one.seconds.join()
     const time = known.get(key) ?? times.push(one.seconds) - 1
     known.set(key, time)
-    return { name: shortName(one.name, group), time, values: one.values.map(short), on: shown.has(index) }
+    return {
+      name: shortName(one.name, group),
+      time,
+      values: one.values.map(short),
+      on: index < SHOWN_MAX && (ready.length <= SHOWN_MAX || one.values.some((value) => value !== 0))
+    }
   })
   const peak = peakOf(members, group)
   return {
@@ -113,18 +119,14 @@ const thin = (series: Points, group: TimeSeries["group"]): Points & { readonly t
   return { name: series.name, seconds: at, values: points, thinned: true }
 }
 
-/** Indices of the series with the most in them; of equals the first. All of them if they are few. */
-const mostActive = (all: ReadonlyArray<Points>): ReadonlySet<number> =>
-  new Set(
-    all
-      .map((series, index) => ({
-        index,
-        sum: series.values.reduce((sum: number, value) => sum + Math.abs(value ?? 0), 0)
-      }))
-      .sort((a, b) => b.sum - a.sum || a.index - b.index)
-      .slice(0, SHOWN_MAX)
-      .map(({ index }) => index)
-  )
+/** If there are too many to show at once, those with the most in them come first; of equals the first. */
+const mostActiveFirst = <A extends Points>(all: ReadonlyArray<A>): ReadonlyArray<A> =>
+  all.length <= SHOWN_MAX
+    ? all
+    : all
+        .map((series) => ({ series, sum: series.values.reduce((sum: number, value) => sum + Math.abs(value ?? 0), 0) }))
+        .sort((a, b) => b.sum - a.sum)
+        .map(({ series }) => series)
 
 const peakOf = (members: ReadonlyArray<TimeSeries>, group: TimeSeries["group"]): TitledChart["peak"] => {
   let peak: TitledChart["peak"]

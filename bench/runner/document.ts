@@ -3,7 +3,14 @@
 import type { Fault } from "@horizon/core/lab/fault.ts"
 import { describeFault } from "@horizon/core/lab/fault.ts"
 import type { TraceEvent } from "@horizon/core/lab/trace.ts"
-import type { CheckOutcome, LatencySeries, LogLine, RunDocument, TimeSeries } from "@horizon/core/measure/document.ts"
+import type {
+  CheckOutcome,
+  FaultEntry,
+  LatencySeries,
+  LogLine,
+  RunDocument,
+  TimeSeries
+} from "@horizon/core/measure/document.ts"
 import { Histogram } from "@horizon/core/measure/histogram.ts"
 import type { Run } from "@horizon/core/measure/run.ts"
 import type { Scenario } from "@horizon/scenarios/scenario.ts"
@@ -36,18 +43,31 @@ export const makeDocument = ({ run, scenario, outcome, checks, fidelity }: Docum
     actors: scenario.actors.map(place),
     durationMs: Math.round(outcome.seconds * 1000),
     livenessFromMs: outcome.livenessNs === undefined ? null : outcome.livenessNs / 1e6,
-    faults: outcome.timeline.map((fault) => faultEntry(fault)),
+    faults: faultEntries(outcome.timeline),
     timeline: outcome.timeline,
     checks,
     watched: outcome.watched,
     latencies: latencies(events),
     series: timeSeries(events),
-    moments: pickMoments(events, run, outcome.timeline),
-    log: log(events)
+    moments: pickMoments(events, run, outcome.timeline, scenario),
+    log: log(events, run)
   }
 }
 
-const faultEntry = (fault: Fault) => ({
+/** Each fault in words. Links that a storm changes alike, at once, are told in one entry. */
+const faultEntries = (timeline: ReadonlyArray<Fault>): ReadonlyArray<FaultEntry> => {
+  const alike = new Map<string, Fault>()
+  timeline.forEach((fault, index) => {
+    const { interface: link, ...rest } = { interface: "", ...fault }
+    const key = fault.kind === "link" ? JSON.stringify(rest) : `${index}`
+    const known = alike.get(key)
+    const joined = known?.kind === "link" ? `${known.interface}, ${link}` : link
+    alike.set(key, fault.kind === "link" ? { ...fault, interface: joined } : fault)
+  })
+  return [...alike.values()].map(faultEntry)
+}
+
+const faultEntry = (fault: Fault): FaultEntry => ({
   atMs: fault.atMs,
   untilMs:
     "forMs" in fault
@@ -96,7 +116,7 @@ const latencies = (events: ReadonlyArray<TraceEvent>): ReadonlyArray<LatencySeri
 const GROUPS: ReadonlyArray<readonly [RegExp, TimeSeries["group"]]> = [
   [/^throughput/, "throughput"],
   [/^queue/, "queue"],
-  [/^tick/, "tick"]
+  [/(^|[. ])tick-(late|cost)/, "tick"]
 ]
 
 /** Series from `sample` events, and the latency of each operation per second (median and p99). */
@@ -112,7 +132,9 @@ const timeSeries = (events: ReadonlyArray<TraceEvent>): ReadonlyArray<TimeSeries
   }
   for (const event of events) {
     if (event.kind === "sample") {
-      const { name, unit, value } = event.fields
+      const { unit, value } = event.fields
+      // Several nodes report figures of one name; the world's own say in their name what they are of.
+      const name = event.node === "world" ? event.fields.name : `${event.node} ${event.fields.name}`
       const series = sampled.get(name) ?? { unit, seconds: [], values: [] }
       sampled.set(name, series)
       series.seconds.push(event.atNs / 1e9)
@@ -160,11 +182,30 @@ const NOT_LOGGED = new Set<TraceEvent["kind"]>([
   "sometimes"
 ])
 
-const log = (events: ReadonlyArray<TraceEvent>): ReadonlyArray<LogLine> =>
-  events
-    .filter((event) => !NOT_LOGGED.has(event.kind))
-    .slice(0, LOG_LINES_MAX)
-    .map(({ id, atNs, node, kind, fields }) => ({ id, atNs, node, kind, words: wordsOf(fields) }))
+/**
+ * The log of a run. If there are too many lines, kinds that come often give way to those that come rarely, and lines that a
+ * failure points at stay in any case.
+ */
+const log = (events: ReadonlyArray<TraceEvent>, run: Run): ReadonlyArray<LogLine> => {
+  const wanted = events.filter((event) => !NOT_LOGGED.has(event.kind))
+  const cited = new Set(run.failures.flatMap((failure) => failure.events))
+  const times = new Map<string, number>()
+  for (const { kind } of wanted) times.set(kind, (times.get(kind) ?? 0) + 1)
+  let room = LOG_LINES_MAX
+  const share = new Map<string, number>()
+  const rarest = [...times].sort((a, b) => a[1] - b[1])
+  rarest.forEach(([kind, count], index) => {
+    const granted = Math.min(count, Math.floor(room / (rarest.length - index)))
+    share.set(kind, granted)
+    room -= granted
+  })
+  const kept = wanted.filter(({ id, kind }) => {
+    const left = share.get(kind)!
+    share.set(kind, left - 1)
+    return left > 0 || cited.has(id)
+  })
+  return kept.map(({ id, atNs, node, kind, fields }) => ({ id, atNs, node, kind, words: wordsOf(fields) }))
+}
 
 /** The fields of an event on one line. */
 export const wordsOf = (fields: object): string => {

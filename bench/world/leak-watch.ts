@@ -1,7 +1,7 @@
 /** Looks into every datagram on the simulated network for text that was only ever said inside a tunnel. */
 
 import { PLAINTEXT_MARKER } from "@horizon/scenarios/actor/tunnel-member.ts"
-import type { Network } from "@horizon/sim/net/network.ts"
+import type { Network, Tap } from "@horizon/sim/net/network.ts"
 import { PROTOCOL } from "@horizon/sim/net/packet.ts"
 
 const MARKER = Buffer.from(PLAINTEXT_MARKER)
@@ -9,10 +9,11 @@ const MARKER = Buffer.from(PLAINTEXT_MARKER)
 export class LeakWatch {
   checked = 0
   found = 0
+  readonly tap: Tap
 
   constructor(network: Network, report: (sentence: string) => void) {
     const { pool } = network
-    network.tap = (point, packet, where) => {
+    this.tap = (point, packet, where) => {
       if (point !== "sent" || pool.protocol[packet] !== PROTOCOL.udp) return
       this.checked++
       const { slab } = pool

@@ -24,6 +24,7 @@ import type { Exit, Fiber } from "effect"
 import { Cause } from "effect"
 import type { FaultHandles } from "./fault-driver.ts"
 import { LeakWatch } from "./leak-watch.ts"
+import { packetStory } from "./packet-story.ts"
 import { actorEffect, nodeEffect } from "./sim-ports.ts"
 
 /** What wall clocks show at the start of every run: 2026-01-01T00:00:00Z. */
@@ -90,6 +91,13 @@ export class SimLab {
     this.leaks = new LeakWatch(this.network, (sentence) =>
       this.write("world", "invariant.broken", { id: "plaintext-leak", sentence })
     )
+    const story = packetStory(this.network, options.scenario, (from, to, label, bytes, lost) =>
+      this.trace.write(this.kernel.nowNs, from, "message", { to, label, bytes, lost })
+    )
+    this.network.tap = (point, packet, where, reason) => {
+      this.leaks.tap(point, packet, where, reason)
+      story(point, packet, where, reason)
+    }
     for (const spec of options.scenario.nodes) {
       const node: RunningNode = {
         spec,

@@ -3,7 +3,7 @@
  * Times count from the start of the run. `forMs` is how long the fault lasts; what it changed is put back afterwards.
  */
 
-import type { LinkSpec } from "../link/spec.ts"
+import type { GilbertElliott, LinkSpec } from "../link/spec.ts"
 
 interface Timed {
   readonly atMs: number
@@ -99,9 +99,7 @@ export type Fault =
 export const describeFault = (fault: Fault): string => {
   switch (fault.kind) {
     case "link":
-      return `link of ${fault.interface} (${fault.direction}) becomes ${Object.entries(fault.change)
-        .map(([key, value]) => `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`)
-        .join(", ")} for ${seconds(fault.forMs)}`
+      return `the link of ${fault.interface}${WAYS[fault.direction]} has ${describeChange(fault.change)} for ${seconds(fault.forMs)}`
     case "partition":
       return `${fault.a.join(", ")} cannot reach ${fault.b.join(", ")}${fault.direction === "both" ? ", nor the other way," : " (the other way works)"} for ${seconds(fault.forMs)}`
     case "nat-wipe":
@@ -127,6 +125,40 @@ export const describeFault = (fault: Fault): string => {
     case "upgrade":
       return `${fault.nodes.join(", ")} are restarted one after the other, ${seconds(fault.everyMs)} apart`
   }
+}
+
+const WAYS = { up: ", outwards,", down: ", inwards,", both: "" } as const
+
+/** A change of a link in the words of its users; fields without words of their own by name. */
+const describeChange = (change: Partial<LinkSpec>): string => {
+  const { burstLoss, jitterUs, distribution, delayUs, rateBps, queue, ...others } = change
+  const words: Array<string> = []
+  if (delayUs !== undefined) words.push(`a delay of ${delayUs / 1000} ms`)
+  if (jitterUs !== undefined)
+    words.push(`a jitter of ${jitterUs / 1000} ms${distribution === undefined ? "" : ` (${distribution})`}`)
+  if (rateBps !== undefined) words.push(rateBps === 0 ? "no limit of its rate" : `a rate of ${rateBps / 1e6} Mbit/s`)
+  if (burstLoss !== undefined) words.push(burstLoss === null ? "no bursts of loss" : describeBursts(burstLoss))
+  if (queue !== undefined) words.push(`a ${queue.kind} queue of ${queue.packetsMax} packets`)
+  for (const [key, value] of Object.entries(others)) {
+    const name = PPM_WORDS[key as keyof typeof PPM_WORDS]
+    if (name === undefined) words.push(`${key} ${typeof value === "object" ? JSON.stringify(value) : value}`)
+    else if (value !== 0) words.push(`${Number(value) / 10_000} % ${name}`)
+  }
+  return words.length === 0 ? "no change" : words.join(", ")
+}
+
+const PPM_WORDS = {
+  lossPpm: "loss",
+  corruptPpm: "corruption",
+  duplicatePpm: "duplication",
+  truncatePpm: "truncation"
+} as const
+
+/** Stationary loss and mean length of the bad state of a Gilbert-Elliott model. */
+const describeBursts = ({ goodToBadPpm, badToGoodPpm, lossBadPpm, lossGoodPpm }: GilbertElliott): string => {
+  const bad = goodToBadPpm / (goodToBadPpm + badToGoodPpm)
+  const loss = (bad * lossBadPpm + (1 - bad) * lossGoodPpm) / 10_000
+  return `${loss.toPrecision(2)} % loss in bursts (bad spells of ${Math.round(1e6 / badToGoodPpm)} packets)`
 }
 
 const seconds = (ms: number): string => `${ms / 1000} s`

@@ -62,6 +62,8 @@ export interface Moment {
   readonly atNs: number
   readonly participants: ReadonlyArray<string>
   readonly steps: ReadonlyArray<SequenceStep>
+  /** Participants of which the diagram, to stay readable, does not tell. */
+  readonly leftOut?: ReadonlyArray<string>
 }
 
 /** One line of the log that a report shows: rare events in words. */

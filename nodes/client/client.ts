@@ -7,7 +7,6 @@
  */
 
 import { Backoff, jitterMs } from "@horizon/core/api/backoff.ts"
-import { fromBase64Url } from "@horizon/core/api/base64url.ts"
 import { type MemberAgent, type MemberAgentPorts, memberAgent } from "@horizon/core/api/member-agent.ts"
 import { deviceId } from "@horizon/core/crypto/identity.ts"
 import { formatCidr } from "@horizon/core/machine/tunnel/prefix.ts"
@@ -19,10 +18,12 @@ import { Lifecycle } from "@horizon/core/port/lifecycle.ts"
 import { SessionShell } from "@horizon/core/port/session-shell.ts"
 import { Trace } from "@horizon/core/port/trace.ts"
 import { Tun } from "@horizon/core/port/tun.ts"
-import { Udp } from "@horizon/core/port/udp.ts"
+import type { Udp } from "@horizon/core/port/udp.ts"
+import { badSetting, fromKeys, NodeError } from "@horizon/core/server/node-error.ts"
+import { pinnedBrokerKey } from "@horizon/core/server/settings.ts"
+import { bindSocket } from "@horizon/core/server/socket.ts"
 import { Effect, type Scope } from "effect"
 import { Connector } from "./connector.ts"
-import { badSetting, ClientError, fromKeys, fromUdp } from "./error.ts"
 import { Gateways } from "./gateways.ts"
 import { personalKey } from "./personal-key.ts"
 import type { Setback } from "./setback.ts"
@@ -40,7 +41,7 @@ const REFRESH_MS = [20_000, 40_000] as const
 const REFRESH_AWAY_MS = [5_000, 10_000] as const
 
 /** Runs a client; never ends by itself. Fails if it cannot start, or if the virtual interface cannot be opened. */
-export const client = (config: ClientConfig): Effect.Effect<void, ClientError, ClientPorts> =>
+export const client = (config: ClientConfig): Effect.Effect<void, NodeError, ClientPorts> =>
   Effect.gen(function* () {
     const running = yield* assemble(config)
     yield* Effect.addFinalizer(() =>
@@ -66,10 +67,10 @@ interface RunningClient {
 }
 
 /** Reads identity and caches, opens the socket and builds the parts. */
-const assemble = (config: ClientConfig): Effect.Effect<RunningClient, ClientError, ClientPorts | Scope.Scope> =>
+const assemble = (config: ClientConfig): Effect.Effect<RunningClient, NodeError, ClientPorts | Scope.Scope> =>
   Effect.gen(function* () {
     const agent = yield* member(config)
-    const socket = yield* bind(config)
+    const socket = yield* bindSocket(config)
     const clock = yield* Clock
     const crypto = yield* Crypto
     const trace = yield* Trace
@@ -124,27 +125,18 @@ const assemble = (config: ClientConfig): Effect.Effect<RunningClient, ClientErro
     return running
   })
 
-const member = (config: ClientConfig): Effect.Effect<MemberAgent, ClientError, MemberAgentPorts> =>
+const member = (config: ClientConfig): Effect.Effect<MemberAgent, NodeError, MemberAgentPorts> =>
   Effect.gen(function* () {
     const key = yield* personalKey(config.personalKey)
     if (key === undefined)
       return yield* badSetting(
         "personalKey: there is none. Ask the network's administrator for one (hzp_…) and give it once."
       )
-    const brokerKey = config.brokerKey === "" ? undefined : fromBase64Url(config.brokerKey)
-    const pinned = brokerKey === undefined ? {} : { brokerKey }
-    return yield* memberAgent({ brokerUrl: config.brokerUrl, personalKey: key, ...pinned })
-  }).pipe(Effect.mapError((error) => (error instanceof ClientError ? error : fromKeys(error))))
-
-const bind = (config: ClientConfig) =>
-  Effect.gen(function* () {
-    const udp = yield* Udp
-    const address = config.listenAddress === "" ? {} : { address: config.listenAddress }
-    return yield* udp.bind({ ...address, port: config.port })
-  }).pipe(Effect.mapError(fromUdp))
+    return yield* memberAgent({ brokerUrl: config.brokerUrl, personalKey: key, ...pinnedBrokerKey(config) })
+  }).pipe(Effect.mapError((error) => (error instanceof NodeError ? error : fromKeys(error))))
 
 /** The loop. Each round ends with a setback, which says how to go on. */
-const keepConnected = (running: RunningClient): Effect.Effect<never, ClientError> =>
+const keepConnected = (running: RunningClient): Effect.Effect<never, NodeError> =>
   Effect.forever(
     Effect.gen(function* () {
       running.proved = false
@@ -157,7 +149,7 @@ const keepConnected = (running: RunningClient): Effect.Effect<never, ClientError
   )
 
 /** From no tunnel to a tunnel to no tunnel. */
-const oneRound = (running: RunningClient): Effect.Effect<Setback, ClientError> => {
+const oneRound = (running: RunningClient): Effect.Effect<Setback, NodeError> => {
   const { gateways, connector } = running
   return gateways.pick().pipe(
     Effect.flatMap((ticket) =>
@@ -171,7 +163,7 @@ const oneRound = (running: RunningClient): Effect.Effect<Setback, ClientError> =
         )
       )
     ),
-    Effect.catch((error) => (error instanceof ClientError ? Effect.fail(error) : Effect.succeed(error)))
+    Effect.catch((error) => (error instanceof NodeError ? Effect.fail(error) : Effect.succeed(error)))
   )
 }
 

@@ -2,7 +2,6 @@
 
 import type { MemberAgent } from "@horizon/core/api/member-agent.ts"
 import { makeClientEndpoint } from "@horizon/core/machine/session/client.ts"
-import { describeClose } from "@horizon/core/machine/session/reasons.ts"
 import {
   CLOSE,
   type ClientEndpoint,
@@ -15,11 +14,12 @@ import type { ProofState, TunnelProof } from "@horizon/core/machine/tunnel/proof
 import type { Crypto } from "@horizon/core/port/crypto.ts"
 import type { RandomSource } from "@horizon/core/port/entropy.ts"
 import type { SessionShell } from "@horizon/core/port/session-shell.ts"
+import { traceSession } from "@horizon/core/port/session-trace.ts"
 import type { TraceWriter } from "@horizon/core/port/trace.ts"
 import type { Tun } from "@horizon/core/port/tun.ts"
+import { fromTun, type NodeError } from "@horizon/core/server/node-error.ts"
 import { formatEndpoint } from "@horizon/core/wire/address.ts"
 import { Effect, Exit, Option, Queue, Scope } from "effect"
-import { type ClientError, fromTun } from "./error.ts"
 import type { HeldTicket } from "./gateways.ts"
 import { badParameters, deadTunnel, lostSession, type Setback } from "./setback.ts"
 import type { StatusBoard } from "./status.ts"
@@ -80,7 +80,7 @@ export class Connector {
   }
 
   /** Connects with `ticket` and carries packets; ends only when that is over. */
-  run(ticket: HeldTicket): Effect.Effect<never, Setback | ClientError> {
+  run(ticket: HeldTicket): Effect.Effect<never, Setback | NodeError> {
     const { board } = this.options
     const { name, endpoint } = ticket.server.record
     const self = this
@@ -142,7 +142,7 @@ export class Connector {
     shell.drive(
       session,
       (event) => {
-        this.traceEvent(event)
+        traceSession(this.options.trace, "client", event)
         Queue.offerUnsafe(happenings, event)
       },
       this.link
@@ -176,7 +176,7 @@ export class Connector {
   }
 
   /** The virtual interface with the address that the gateway gave: the one already open if it has it. */
-  private openDevice(parameters: TunnelParameters): Effect.Effect<void, ClientError> {
+  private openDevice(parameters: TunnelParameters): Effect.Effect<void, NodeError> {
     const cidr = formatCidr(parameters.address, parameters.prefixLength)
     const { mtuBytes } = parameters
     const { tun, board } = this.options
@@ -205,37 +205,6 @@ export class Connector {
       board.set("degraded", `The session with ${server} is up, but nothing comes back through the tunnel at present.`)
     if (nowNs - silentSinceNs >= DEAD_TUNNEL_NS && this.happenings !== undefined)
       Queue.offerUnsafe(this.happenings, { kind: "tunnel-dead", everProved: state === "stale" })
-  }
-
-  private traceEvent(event: SessionEvent): void {
-    const { trace } = this.options
-    switch (event.kind) {
-      case "established":
-        return trace("session.established", {
-          role: "client",
-          connectionId: event.connectionId,
-          peer: formatEndpoint(event.peer),
-          subject: event.subject.deviceId
-        })
-      case "refused":
-        return trace("session.refused", {
-          role: "client",
-          peer: formatEndpoint(event.peer),
-          reason: describeClose(event.reason)
-        })
-      case "closed":
-        return trace("session.closed", {
-          role: "client",
-          connectionId: event.connectionId,
-          reason: describeClose(event.reason)
-        })
-      case "roamed":
-        return trace("session.roamed", {
-          connectionId: event.connectionId,
-          from: formatEndpoint(event.from),
-          to: formatEndpoint(event.to)
-        })
-    }
   }
 }
 

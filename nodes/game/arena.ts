@@ -5,11 +5,7 @@
  * machine hands it snapshots to send and says who came, went or cheated. Everything here is a plain call under the shell.
  */
 
-import type { ConnectionReport } from "@horizon/core/api/connection.ts"
-import { assert } from "@horizon/core/assert.ts"
 import { type GameEvent, GameServer } from "@horizon/core/machine/game/server.ts"
-import { PENDING_MAX } from "@horizon/core/machine/session/pending.ts"
-import { describeClose } from "@horizon/core/machine/session/reasons.ts"
 import {
   CHANNEL,
   CLOSE,
@@ -21,40 +17,27 @@ import {
 } from "@horizon/core/machine/session/session.ts"
 import { Histogram } from "@horizon/core/measure/histogram.ts"
 import type { Companion, SessionShell } from "@horizon/core/port/session-shell.ts"
-import type { TraceWriter } from "@horizon/core/port/trace.ts"
-import { formatEndpoint } from "@horizon/core/wire/address.ts"
+import { closeName, SessionBook, type SessionBookOptions } from "@horizon/core/server/session-book.ts"
 import { RIGHT } from "@horizon/core/wire/ticket.ts"
 import type { GameConfig } from "./settings.ts"
 
-export interface ArenaOptions {
+export interface ArenaOptions extends Omit<SessionBookOptions, "sessionsMax"> {
   readonly config: GameConfig
   readonly shell: SessionShell
   readonly faultPoint: (name: string) => boolean
-  readonly trace: TraceWriter
   /** For the cost of ticks. */
   readonly nowNs: () => number
-  /** The broker's clock as estimated, Unix ms. */
-  readonly brokerNowMs: () => number
   /** Whether the broker has revoked the ticket. */
   readonly isRevoked: (subject: Subject) => boolean
-  /** Told what the broker should hear. */
-  readonly report: (report: Omit<ConnectionReport, "atMs">) => void
-}
-
-/** An established session. */
-interface Guest {
-  readonly session: number
-  readonly subject: Subject
-  readonly connectionId: number
-  readonly openedMs: number
-  peer: { readonly address: string; readonly port: number }
 }
 
 /** A session that has not joined after this is ended. */
 const JOIN_TIMEOUT_MS = 5_000
+const NOTHING = new Uint8Array(0)
 
 export class Arena implements SessionHandler, Companion {
   readonly game: GameServer
+  readonly book: SessionBook
   /** How long ticks took, with their snapshots, ns; 0 where time stands still while code runs. */
   readonly tickCost = new Histogram()
   /** Handshakes refused by `admit`. */
@@ -63,19 +46,13 @@ export class Arena implements SessionHandler, Companion {
   closing = false
   private readonly options: ArenaOptions
   private endpoint: ServerEndpoint | undefined
-  private readonly guests = new Map<number, Guest>()
   /** Devices with a session: one that connects anew takes its own place. */
   private readonly sessionOf = new Map<string, number>()
-  /** Bytes of messages, by session. */
-  private readonly bytesIn: Float64Array
-  private readonly bytesOut: Float64Array
 
   constructor(options: ArenaOptions) {
     const { config, shell } = options
     this.options = options
-    // The endpoint numbers handshakes and sessions alike, so a session's number may be above the most players.
-    this.bytesIn = new Float64Array(config.playersMax + PENDING_MAX)
-    this.bytesOut = new Float64Array(config.playersMax + PENDING_MAX)
+    this.book = new SessionBook({ ...options, sessionsMax: config.playersMax })
     this.game = new GameServer({
       capacity: config.playersMax,
       tickRateHz: config.tickRateHz,
@@ -90,7 +67,7 @@ export class Arena implements SessionHandler, Companion {
       joinTimeoutMs: JOIN_TIMEOUT_MS,
       faultPoint: options.faultPoint,
       send: (session, bytes, at, length) => {
-        this.bytesOut[session] += length
+        this.book.countOut(session, length)
         this.endpoint?.send(shell.nowNs, session, CHANNEL.unreliable, bytes, at, length)
       }
     })
@@ -99,12 +76,8 @@ export class Arena implements SessionHandler, Companion {
   /** The endpoint is made after this, because it needs this. The game begins now. */
   attach(nowNs: number, endpoint: ServerEndpoint): void {
     this.endpoint = endpoint
+    this.book.attach(endpoint)
     this.game.start(nowNs)
-  }
-
-  /** Sessions established now. */
-  get size(): number {
-    return this.guests.size
   }
 
   /** Whether a device with a valid ticket may come in: the reason why not, else `undefined`. */
@@ -114,44 +87,21 @@ export class Arena implements SessionHandler, Companion {
     return reason
   }
 
+  /** READY carries nothing: what a player must know comes with WELCOME, when there is a player. */
+  parameters(): Uint8Array {
+    return NOTHING
+  }
+
   onData(session: number, channel: number, bytes: Uint8Array, at: number, length: number): void {
     if (channel !== CHANNEL.unreliable) return
-    this.bytesIn[session] += length
+    this.book.countIn(session, length)
     this.game.handleMessage(this.options.shell.nowNs, session, bytes, at, length)
   }
 
   onEvent(event: SessionEvent): void {
-    const { trace } = this.options
-    switch (event.kind) {
-      case "established":
-        trace("session.established", {
-          role: "server",
-          connectionId: event.connectionId,
-          peer: formatEndpoint(event.peer),
-          subject: event.subject.deviceId
-        })
-        return this.opened(event.session, event.connectionId, event.peer, event.subject)
-      case "refused":
-        return trace("session.refused", {
-          role: "server",
-          peer: formatEndpoint(event.peer),
-          reason: describeClose(event.reason)
-        })
-      case "closed":
-        trace("session.closed", {
-          role: "server",
-          connectionId: event.connectionId,
-          reason: describeClose(event.reason)
-        })
-        return this.closed(event.session, event.reason)
-      case "roamed":
-        trace("session.roamed", {
-          connectionId: event.connectionId,
-          from: formatEndpoint(event.from),
-          to: formatEndpoint(event.to)
-        })
-        return this.roamed(event.session, event.to)
-    }
+    if (event.kind === "closed") this.closed(event.session, event.reason)
+    this.book.onEvent(event)
+    if (event.kind === "established") this.opened(event.session, event.subject)
   }
 
   /** Runs the ticks that are due, then does what the game asks for. */
@@ -165,23 +115,11 @@ export class Arena implements SessionHandler, Companion {
     return this.game.pollTimeout()
   }
 
-  /** Ends the sessions that came in with a ticket that the broker has revoked since. */
-  endRevoked(nowNs: number, deviceId: string, ticketExpiresMs: number): void {
-    for (const { session, subject } of [...this.guests.values()])
-      if (subject.deviceId === deviceId && subject.ticketExpiresMs === ticketExpiresMs)
-        this.endpoint?.close(nowNs, session, CLOSE.forbidden)
-  }
-
-  /** Reports every open connection with its traffic. */
-  reportAlive(): void {
-    for (const guest of this.guests.values()) this.reportOf(guest, "alive", "")
-  }
-
   private refusal(subject: Subject): CloseReason | undefined {
     if (this.closing) return CLOSE.shutdown
     if ((subject.rights & RIGHT.game) === 0 || this.options.isRevoked(subject)) return CLOSE.forbidden
     if (this.sessionOf.has(subject.deviceId)) return undefined
-    return this.guests.size < this.options.config.playersMax ? undefined : CLOSE.full
+    return this.book.size < this.options.config.playersMax ? undefined : CLOSE.full
   }
 
   private drain(nowNs: number): void {
@@ -194,7 +132,7 @@ export class Arena implements SessionHandler, Companion {
       case "joined":
         return trace("game.player-joined", {
           player: event.player,
-          subject: this.guests.get(event.session)?.subject.deviceId ?? ""
+          subject: this.book.subjectOf(event.session)?.deviceId ?? ""
         })
       case "left":
         return trace("game.player-left", { player: event.player, reason: event.reason })
@@ -209,49 +147,15 @@ export class Arena implements SessionHandler, Companion {
     }
   }
 
-  private opened(session: number, connectionId: number, peer: Guest["peer"], subject: Subject): void {
-    assert(!this.guests.has(session), "a session number is given out again only after its end was told")
-    const guest = { session, subject, connectionId, openedMs: this.options.brokerNowMs(), peer }
-    this.guests.set(session, guest)
-    this.bytesIn[session] = 0
-    this.bytesOut[session] = 0
+  private opened(session: number, subject: Subject): void {
     this.sessionOf.set(subject.deviceId, session)
     this.game.handleEstablished(this.options.shell.nowNs, session)
-    this.reportOf(guest, "opened", "")
-  }
-
-  private roamed(session: number, peer: Guest["peer"]): void {
-    const guest = this.guests.get(session)
-    if (guest === undefined) return
-    guest.peer = peer
-    this.reportOf(guest, "alive", "")
   }
 
   private closed(session: number, reason: CloseReason): void {
-    const guest = this.guests.get(session)
-    if (guest === undefined) return
-    this.guests.delete(session)
-    if (this.sessionOf.get(guest.subject.deviceId) === session) this.sessionOf.delete(guest.subject.deviceId)
+    const subject = this.book.subjectOf(session)
+    if (subject === undefined) return
+    if (this.sessionOf.get(subject.deviceId) === session) this.sessionOf.delete(subject.deviceId)
     this.game.handleClosed(session, closeName(reason))
-    this.reportOf(guest, "closed", closeName(reason))
-  }
-
-  private reportOf(guest: Guest, event: ConnectionReport["event"], reason: string): void {
-    this.options.report({
-      event,
-      connectionId: guest.connectionId,
-      openedMs: guest.openedMs,
-      deviceId: guest.subject.deviceId,
-      user: guest.subject.user,
-      tenant: guest.subject.tenant,
-      peer: guest.peer,
-      reason,
-      bytesIn: this.bytesIn[guest.session],
-      bytesOut: this.bytesOut[guest.session]
-    })
   }
 }
-
-/** The short name of a close reason. */
-const closeName = (reason: CloseReason): string =>
-  Object.entries(CLOSE).find(([, number]) => number === reason)?.[0] ?? `reason ${reason}`

@@ -6,24 +6,23 @@
  * may be away at any time, also when the game server starts: tickets are checked offline with the broker's cached key.
  */
 
-import { fromBase64Url } from "@horizon/core/api/base64url.ts"
-import { type ServerAgent, type ServerAgentPorts, serverAgent } from "@horizon/core/api/server-agent.ts"
-import { makeServerEndpoint } from "@horizon/core/machine/session/server.ts"
+import type { ServerAgent, ServerAgentPorts } from "@horizon/core/api/server-agent.ts"
 import { CLOSE, type ServerEndpoint } from "@horizon/core/machine/session/session.ts"
 import { Clock } from "@horizon/core/port/clock.ts"
-import { Crypto } from "@horizon/core/port/crypto.ts"
-import { Entropy } from "@horizon/core/port/entropy.ts"
 import { FaultPoints } from "@horizon/core/port/fault-points.ts"
 import { Lifecycle } from "@horizon/core/port/lifecycle.ts"
 import { SessionShell } from "@horizon/core/port/session-shell.ts"
 import { Trace } from "@horizon/core/port/trace.ts"
-import { Udp, type UdpSocket } from "@horizon/core/port/udp.ts"
-import { type Endpoint, formatEndpoint, parseAddress } from "@horizon/core/wire/address.ts"
+import type { Udp, UdpSocket } from "@horizon/core/port/udp.ts"
+import { heartbeatMetrics } from "@horizon/core/server/metrics.ts"
+import { badSetting, type NodeError } from "@horizon/core/server/node-error.ts"
+import { brokerLink, every, sessionEndpoint } from "@horizon/core/server/server.ts"
+import { advertisedEndpoint, bindSocket } from "@horizon/core/server/socket.ts"
+import { type Endpoint, formatEndpoint } from "@horizon/core/wire/address.ts"
 import { Effect, type Scope } from "effect"
 import { Arena } from "./arena.ts"
-import { badSetting, fromKeys, fromUdp, type GameError } from "./error.ts"
-import { heartbeatMetrics, traceSamples } from "./metrics.ts"
-import type { GameConfig } from "./settings.ts"
+import { traceSamples } from "./metrics.ts"
+import { GAME_WORDS, type GameConfig } from "./settings.ts"
 
 export type GamePorts = Udp | ServerAgentPorts
 
@@ -33,11 +32,11 @@ const FAREWELL_MS = 500
 const SIGHT_MAX_M = 131
 
 /** Runs a game server; never ends by itself. Fails if it cannot start: bad setting, port taken, key store damaged or not usable. */
-export const game = (config: GameConfig): Effect.Effect<void, GameError, GamePorts> =>
+export const game = (config: GameConfig): Effect.Effect<void, NodeError, GamePorts> =>
   Effect.gen(function* () {
     yield* checkSettings(config)
-    const socket = yield* bind(config)
-    const address = yield* advertised(config, socket)
+    const socket = yield* bindSocket(config)
+    const address = yield* advertisedEndpoint(config, GAME_WORDS, socket.local)
     const running = yield* assemble(config, socket, address)
     const { arena, endpoint } = running
     const trace = yield* Trace
@@ -52,7 +51,7 @@ export const game = (config: GameConfig): Effect.Effect<void, GameError, GamePor
     // None of these ends but by a bug, which then stops the game server instead of leaving it half alive.
     return yield* Effect.raceAllFirst([
       running.agent.ended,
-      every(config.reportSeconds, () => arena.reportAlive()),
+      every(config.reportSeconds, () => arena.book.reportAlive()),
       every(config.sampleSeconds, () => traceSamples(arena, endpoint, trace))
     ])
   }).pipe(Effect.scoped)
@@ -69,7 +68,7 @@ const assemble = (
   config: GameConfig,
   socket: UdpSocket,
   address: Endpoint
-): Effect.Effect<RunningGame, GameError, ServerAgentPorts | Scope.Scope> =>
+): Effect.Effect<RunningGame, NodeError, ServerAgentPorts | Scope.Scope> =>
   Effect.gen(function* () {
     const clock = yield* Clock
     const trace = yield* Trace
@@ -86,71 +85,18 @@ const assemble = (
       report: (report) => agent.reportConnections([report])
     })
     let sessions: ServerEndpoint | undefined
-    const agent = yield* brokerLink(config, address, {
-      metrics: () => heartbeatMetrics(arena, sessions, socket, config.playersMax),
-      onRevoked: (ticket) => shell.act((nowNs) => arena.endRevoked(nowNs, ticket.deviceId, ticket.expiresMs))
+    const agent = yield* brokerLink(config, "game", config.playersMax, address, {
+      metrics: () => heartbeatMetrics(arena.book.size, config.playersMax, sessions, socket),
+      onRevoked: (ticket) => shell.act((nowNs) => arena.book.endRevoked(nowNs, ticket))
     })
-    sessions = yield* sessionEndpoint(config, arena, agent, shell, faultPoint)
+    sessions = yield* sessionEndpoint(config, config.playersMax, agent, shell, arena, faultPoint)
     arena.attach(clock.nowNs(), sessions)
     shell.drive(sessions, (event) => arena.onEvent(event), arena)
     return { arena, endpoint: sessions, agent, shell }
   })
 
-const sessionEndpoint = (
-  config: GameConfig,
-  arena: Arena,
-  agent: ServerAgent,
-  shell: SessionShell,
-  faultPoint: (name: string) => boolean
-): Effect.Effect<ServerEndpoint, never, Crypto | Entropy> =>
-  Effect.gen(function* () {
-    const crypto = yield* Crypto
-    const random = (yield* Entropy).source("session")
-    return makeServerEndpoint(
-      {
-        crypto,
-        identity: agent.identity,
-        fill: (bytes) => random.fill(bytes),
-        // The broker's clock decides when a ticket has expired, so a step of this host's clock does not shut players out.
-        wallMs: () => agent.brokerNowMs(),
-        replayWindow: config.replayWindow,
-        faultPoint,
-        brokerKey: () => agent.brokerKey(),
-        admit: (subject) => arena.admit(subject),
-        parameters: () => NOTHING,
-        sessionsMax: config.playersMax,
-        worker: 0
-      },
-      shell.outbox,
-      arena
-    )
-  })
-
-/** READY carries nothing: what a player must know comes with WELCOME, when there is a player. */
-const NOTHING = new Uint8Array(0)
-
-const brokerLink = (
-  config: GameConfig,
-  endpoint: Endpoint,
-  callbacks: Pick<Parameters<typeof serverAgent>[0], "metrics" | "onRevoked">
-): Effect.Effect<ServerAgent, GameError, ServerAgentPorts | Scope.Scope> => {
-  const brokerKey = config.brokerKey === "" ? undefined : fromBase64Url(config.brokerKey)
-  return serverAgent({
-    name: config.name,
-    kind: "game",
-    endpoint,
-    region: config.region,
-    capacity: config.playersMax,
-    capabilities: ["ipv4"],
-    brokerUrl: config.brokerUrl,
-    registrationKey: config.registrationKey,
-    ...(brokerKey === undefined ? {} : { brokerKey }),
-    ...callbacks
-  }).pipe(Effect.mapError(fromKeys))
-}
-
 /** What single settings cannot know of each other. */
-const checkSettings = (config: GameConfig): Effect.Effect<void, GameError> => {
+const checkSettings = (config: GameConfig): Effect.Effect<void, NodeError> => {
   const sightM = config.radiusM + config.hysteresisM
   if (sightM > SIGHT_MAX_M)
     return Effect.fail(
@@ -165,37 +111,12 @@ const checkSettings = (config: GameConfig): Effect.Effect<void, GameError> => {
   return Effect.void
 }
 
-const bind = (config: GameConfig): Effect.Effect<UdpSocket, GameError, Udp | Scope.Scope> =>
-  Effect.gen(function* () {
-    const udp = yield* Udp
-    const address = config.listenAddress === "" ? {} : { address: config.listenAddress }
-    return yield* udp.bind({ ...address, port: config.port })
-  }).pipe(Effect.mapError(fromUdp))
-
-/** Where players are told to connect: as configured, else where the socket listens. */
-const advertised = (config: GameConfig, socket: UdpSocket): Effect.Effect<Endpoint, GameError> => {
-  const address = config.advertiseAddress === "" ? socket.local.address : config.advertiseAddress
-  const port = config.advertisePort === 0 ? socket.local.port : config.advertisePort
-  if (!parseAddress(address, new Uint32Array(4), 0))
-    return Effect.fail(
-      badSetting(`advertiseAddress: "${address}" is no IPv4 or IPv6 address (names are not resolved).`)
-    )
-  if (address === "0.0.0.0" || address === "::")
-    return Effect.fail(
-      badSetting("advertiseAddress: the game server listens on every address; say at which one players reach it.")
-    )
-  return Effect.succeed({ address, port })
-}
-
 /** Says goodbye to every player and gives the broker a moment to hear of it. */
 const farewell = (running: RunningGame): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const hadSessions = running.arena.size > 0
+    const hadSessions = running.arena.book.size > 0
     running.arena.closing = true
     running.shell.act((nowNs) => running.endpoint.closeAll(nowNs, CLOSE.shutdown))
     if (hadSessions) yield* Effect.sleep(FAREWELL_MS)
     running.shell.rest()
   })
-
-const every = (seconds: number, work: () => void): Effect.Effect<never> =>
-  Effect.forever(Effect.andThen(Effect.sleep(seconds * 1_000), Effect.sync(work)))

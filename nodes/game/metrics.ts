@@ -1,9 +1,7 @@
 /** The figures of a game server: what an operator or a report wants to know, read at one moment. */
 
-import type { ServerMetrics } from "@horizon/core/api/server.ts"
 import type { ServerEndpoint } from "@horizon/core/machine/session/session.ts"
 import type { TraceWriter } from "@horizon/core/port/trace.ts"
-import type { UdpSocket } from "@horizon/core/port/udp.ts"
 import { DROP_NAMES } from "@horizon/core/wire/drop.ts"
 import { GAME_DROP_NAMES } from "@horizon/core/wire/game/message.ts"
 import type { Arena } from "./arena.ts"
@@ -15,7 +13,7 @@ import type { Arena } from "./arena.ts"
 export const traceSamples = (arena: Arena, endpoint: ServerEndpoint, trace: TraceWriter): void => {
   const { game, tickCost } = arena
   const sample = (name: string, value: number, unit: string): void => trace("sample", { name, value, unit })
-  sample("game.sessions", arena.size, "sessions")
+  sample("game.sessions", arena.book.size, "sessions")
   sample("game.players", game.world.players.size, "players")
   sample("game.ticks", game.ticks, "ticks")
   sample("game.ticks-skipped", game.ticksSkipped, "ticks")
@@ -36,31 +34,4 @@ export const traceSamples = (arena: Arena, endpoint: ServerEndpoint, trace: Trac
     if (endpoint.drops[code] > 0) sample(`game.datagram-dropped.${name}`, endpoint.drops[code], "packets")
   game.lateness.reset()
   tickCost.reset()
-}
-
-/** The figures that go to the broker with each heartbeat. */
-export const heartbeatMetrics = (
-  arena: Arena,
-  endpoint: ServerEndpoint | undefined,
-  socket: UdpSocket,
-  playersMax: number
-): Omit<ServerMetrics, "uptimeMs"> => {
-  const udp = socket.stats()
-  return {
-    sessions: arena.size,
-    loadPpm: Math.min(1_000_000, Math.floor((arena.size * 1_000_000) / playersMax)),
-    rttUs: endpoint === undefined ? null : medianRttUs(endpoint),
-    bytesIn: udp.bytesIn,
-    bytesOut: udp.bytesOut
-  }
-}
-
-const medianRttUs = (endpoint: ServerEndpoint): number | null => {
-  const rtts: Array<number> = []
-  for (const session of endpoint.sessions()) {
-    const rttNs = endpoint.info(session)?.rttNs ?? 0
-    if (rttNs > 0) rtts.push(Math.floor(rttNs / 1_000))
-  }
-  if (rtts.length === 0) return null
-  return rtts.sort((a, b) => a - b)[Math.floor((rtts.length - 1) / 2)]
 }

@@ -1,45 +1,13 @@
 /** What a game server can be told. */
 
-import { type ConfigOf, integer, port, text } from "@horizon/core/port/config.ts"
+import { type ConfigOf, integer } from "@horizon/core/port/config.ts"
+import { type ServerWords, serverSettings, sessionSettings } from "@horizon/core/server/settings.ts"
+
+/** How settings and messages speak of it. */
+export const GAME_WORDS: ServerWords = { node: "game server", peers: "players" }
 
 export const gameSettings = {
-  name: text({ description: "Name of this game server, shown to players.", default: "game" }),
-  region: text({
-    description: "Region shown to players, for example eu-central.",
-    default: "",
-    pattern: /^[a-z0-9-]{0,32}$/,
-    expected: "at most 32 lower-case letters, digits and hyphens"
-  }),
-  brokerUrl: text({
-    description: "Where the broker is: http://address:port.",
-    default: "http://127.0.0.1:8420",
-    pattern: /^https?:\/\/[^\s]+$/,
-    expected: "a URL such as http://127.0.0.1:8420"
-  }),
-  brokerKey: text({
-    description: "The broker's Ed25519 key in base64url; if left out, the first one seen is kept.",
-    default: "",
-    pattern: /^([A-Za-z0-9_-]{43})?$/,
-    expected: "43 characters of base64url"
-  }),
-  registrationKey: text({
-    description: "Key from the broker's administrator with which this game server registers (hzr_…).",
-    default: "",
-    secret: true
-  }),
-  listenAddress: text({
-    description: "Local address for players; every address of the host if left out.",
-    default: ""
-  }),
-  port: port({ description: "UDP port for players; 0 = any free one.", default: 8422 }),
-  advertiseAddress: text({
-    description: "Address at which players reach this game server; the listening address if left out.",
-    default: ""
-  }),
-  advertisePort: port({
-    description: "UDP port at which players reach this game server; 0 = the listening port.",
-    default: 0
-  }),
+  ...serverSettings(GAME_WORDS, { name: "game", port: 8422 }),
   playersMax: integer({ description: "Most players at once.", default: 256, minimum: 1, maximum: 10_000 }),
   tickRateHz: integer({
     description: "Ticks of the world, and inputs of each player, per second.",
@@ -95,24 +63,7 @@ export const gameSettings = {
     minimum: 50,
     maximum: 5_000
   }),
-  replayWindow: integer({
-    description: "Packets by which one may be late and still be accepted.",
-    default: 64,
-    minimum: 64,
-    maximum: 8_192
-  }),
-  reportSeconds: integer({
-    description: "Traffic of open connections is reported to the broker this often, seconds.",
-    default: 30,
-    minimum: 5,
-    maximum: 3_600
-  }),
-  sampleSeconds: integer({
-    description: "The game server's figures are written to the trace this often, seconds.",
-    default: 1,
-    minimum: 1,
-    maximum: 3_600
-  })
+  ...sessionSettings(GAME_WORDS, { replayWindow: 64, sampleSeconds: 1 })
 }
 
 export type GameConfig = ConfigOf<typeof gameSettings>

@@ -6,28 +6,26 @@
  * also when the gateway starts: tickets are checked offline with the broker's cached key.
  */
 
-import { fromBase64Url } from "@horizon/core/api/base64url.ts"
 import type { ServerAgentPorts } from "@horizon/core/api/server-agent.ts"
-import { type ServerAgent, serverAgent } from "@horizon/core/api/server-agent.ts"
-import { makeServerEndpoint } from "@horizon/core/machine/session/server.ts"
 import { CLOSE, type ServerEndpoint } from "@horizon/core/machine/session/session.ts"
 import { formatCidr, gatewayAddress, type Prefix, parsePrefix } from "@horizon/core/machine/tunnel/prefix.ts"
 import { Clock } from "@horizon/core/port/clock.ts"
-import { Crypto } from "@horizon/core/port/crypto.ts"
-import { Entropy } from "@horizon/core/port/entropy.ts"
 import { FaultPoints } from "@horizon/core/port/fault-points.ts"
 import { Keys } from "@horizon/core/port/keys.ts"
 import { Lifecycle } from "@horizon/core/port/lifecycle.ts"
 import { SessionShell } from "@horizon/core/port/session-shell.ts"
 import { Trace } from "@horizon/core/port/trace.ts"
-import { Udp, type UdpSocket } from "@horizon/core/port/udp.ts"
-import { type Endpoint, formatEndpoint, parseAddress } from "@horizon/core/wire/address.ts"
+import type { Udp, UdpSocket } from "@horizon/core/port/udp.ts"
+import { heartbeatMetrics } from "@horizon/core/server/metrics.ts"
+import { badSetting, type NodeError } from "@horizon/core/server/node-error.ts"
+import { brokerLink, every, sessionEndpoint } from "@horizon/core/server/server.ts"
+import { advertisedEndpoint, bindSocket } from "@horizon/core/server/socket.ts"
+import { type Endpoint, formatEndpoint } from "@horizon/core/wire/address.ts"
 import { Effect, type Scope } from "effect"
-import { badSetting, fromKeys, fromUdp, type GatewayError } from "./error.ts"
 import { LeaseKeeper } from "./lease-keeper.ts"
 import { Members } from "./members.ts"
-import { type GatewayParts, gatewayMetrics, heartbeatMetrics, traceMetrics } from "./metrics.ts"
-import type { GatewayConfig } from "./settings.ts"
+import { type GatewayParts, gatewayMetrics, traceMetrics } from "./metrics.ts"
+import { GATEWAY_WORDS, type GatewayConfig } from "./settings.ts"
 
 export type GatewayPorts = Udp | ServerAgentPorts
 
@@ -35,11 +33,11 @@ export type GatewayPorts = Udp | ServerAgentPorts
 const FAREWELL_MS = 500
 
 /** Runs a gateway; never ends by itself. Fails if it cannot start: bad setting, port taken, key store damaged or not usable. */
-export const gateway = (config: GatewayConfig): Effect.Effect<void, GatewayError, GatewayPorts> =>
+export const gateway = (config: GatewayConfig): Effect.Effect<void, NodeError, GatewayPorts> =>
   Effect.gen(function* () {
     const prefix = yield* prefixOf(config)
-    const socket = yield* bind(config)
-    const endpoint = yield* advertised(config, socket)
+    const socket = yield* bindSocket(config)
+    const endpoint = yield* advertisedEndpoint(config, GATEWAY_WORDS, socket.local)
     const parts = yield* assemble(config, prefix, socket, endpoint)
     const trace = yield* Trace
     yield* Effect.addFinalizer(() => farewell(parts))
@@ -54,7 +52,7 @@ export const gateway = (config: GatewayConfig): Effect.Effect<void, GatewayError
     return yield* Effect.raceAllFirst([
       parts.agent.ended,
       parts.keeper.run,
-      every(config.reportSeconds, () => parts.members.reportAlive()),
+      every(config.reportSeconds, () => parts.members.book.reportAlive()),
       every(config.sampleSeconds, () => traceMetrics(gatewayMetrics(parts), trace))
     ])
   }).pipe(Effect.scoped)
@@ -70,7 +68,7 @@ const assemble = (
   prefix: Prefix,
   socket: UdpSocket,
   endpoint: Endpoint
-): Effect.Effect<RunningGateway, GatewayError, ServerAgentPorts | Scope.Scope> =>
+): Effect.Effect<RunningGateway, NodeError, ServerAgentPorts | Scope.Scope> =>
   Effect.gen(function* () {
     const clock = yield* Clock
     const keys = yield* Keys
@@ -91,104 +89,29 @@ const assemble = (
     members.traceRestored()
     const shell = new SessionShell(socket, clock)
     let sessions: ServerEndpoint | undefined
-    const agent = yield* brokerLink(config, endpoint, {
-      metrics: () => heartbeatMetrics(members, sessions, socket, config.sessionsMax),
-      onRevoked: (ticket) => shell.act((nowNs) => members.endRevoked(nowNs, ticket.deviceId, ticket.expiresMs))
+    const agent = yield* brokerLink(config, "gateway", config.sessionsMax, endpoint, {
+      metrics: () => heartbeatMetrics(members.book.size, config.sessionsMax, sessions, socket),
+      onRevoked: (ticket) => shell.act((nowNs) => members.book.endRevoked(nowNs, ticket))
     })
-    sessions = yield* sessionEndpoint(config, members, agent, shell, faultPoint)
+    sessions = yield* sessionEndpoint(config, config.sessionsMax, agent, shell, members, faultPoint)
     members.attach(sessions, shell)
     shell.drive(sessions, (event) => members.onEvent(event), members)
     return { members, endpoint: sessions, socket, keeper, agent, shell }
   })
 
-const sessionEndpoint = (
-  config: GatewayConfig,
-  members: Members,
-  agent: ServerAgent,
-  shell: SessionShell,
-  faultPoint: (name: string) => boolean
-): Effect.Effect<ServerEndpoint, never, Crypto | Entropy> =>
-  Effect.gen(function* () {
-    const crypto = yield* Crypto
-    const random = (yield* Entropy).source("session")
-    return makeServerEndpoint(
-      {
-        crypto,
-        identity: agent.identity,
-        fill: (bytes) => random.fill(bytes),
-        // The broker's clock decides when a ticket has expired, so a step of this host's clock does not shut members out.
-        wallMs: () => agent.brokerNowMs(),
-        replayWindow: config.replayWindow,
-        faultPoint,
-        brokerKey: () => agent.brokerKey(),
-        admit: (subject) => members.admit(subject),
-        parameters: (session, subject) => members.parameters(session, subject),
-        sessionsMax: config.sessionsMax,
-        worker: 0
-      },
-      shell.outbox,
-      members
-    )
-  })
-
-const brokerLink = (
-  config: GatewayConfig,
-  endpoint: Endpoint,
-  callbacks: Pick<Parameters<typeof serverAgent>[0], "metrics" | "onRevoked">
-): Effect.Effect<ServerAgent, GatewayError, ServerAgentPorts | Scope.Scope> => {
-  const brokerKey = config.brokerKey === "" ? undefined : fromBase64Url(config.brokerKey)
-  return serverAgent({
-    name: config.name,
-    kind: "gateway",
-    endpoint,
-    region: config.region,
-    capacity: config.sessionsMax,
-    capabilities: ["ipv4"],
-    brokerUrl: config.brokerUrl,
-    registrationKey: config.registrationKey,
-    ...(brokerKey === undefined ? {} : { brokerKey }),
-    ...callbacks
-  }).pipe(Effect.mapError(fromKeys))
-}
-
-const prefixOf = (config: GatewayConfig): Effect.Effect<Prefix, GatewayError> => {
+const prefixOf = (config: GatewayConfig): Effect.Effect<Prefix, NodeError> => {
   const prefix = parsePrefix(config.network)
   if (prefix !== undefined) return Effect.succeed(prefix)
   const message = `network: "${config.network}" cannot be used. Give an IPv4 prefix from /16 to /29 without host bits, such as 10.77.0.0/16.`
   return Effect.fail(badSetting(message))
 }
 
-const bind = (config: GatewayConfig): Effect.Effect<UdpSocket, GatewayError, Udp | Scope.Scope> =>
-  Effect.gen(function* () {
-    const udp = yield* Udp
-    const address = config.listenAddress === "" ? {} : { address: config.listenAddress }
-    return yield* udp.bind({ ...address, port: config.port })
-  }).pipe(Effect.mapError(fromUdp))
-
-/** Where members are told to connect: as configured, else where the socket listens. */
-const advertised = (config: GatewayConfig, socket: UdpSocket): Effect.Effect<Endpoint, GatewayError> => {
-  const address = config.advertiseAddress === "" ? socket.local.address : config.advertiseAddress
-  const port = config.advertisePort === 0 ? socket.local.port : config.advertisePort
-  if (!parseAddress(address, new Uint32Array(4), 0))
-    return Effect.fail(
-      badSetting(`advertiseAddress: "${address}" is no IPv4 or IPv6 address (names are not resolved).`)
-    )
-  if (address === "0.0.0.0" || address === "::")
-    return Effect.fail(
-      badSetting("advertiseAddress: the gateway listens on every address; say at which one members reach it.")
-    )
-  return Effect.succeed({ address, port })
-}
-
 /** Says goodbye to every member, hears nobody any more, keeps the leases and gives the broker a moment to hear of it. */
 const farewell = (parts: RunningGateway): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const hadSessions = parts.members.size > 0
+    const hadSessions = parts.members.book.size > 0
     parts.shell.act((nowNs) => parts.endpoint.closeAll(nowNs, CLOSE.shutdown))
     parts.shell.rest()
     yield* parts.keeper.save()
     if (hadSessions) yield* Effect.sleep(FAREWELL_MS)
   })
-
-const every = (seconds: number, work: () => void): Effect.Effect<never> =>
-  Effect.forever(Effect.andThen(Effect.sleep(seconds * 1_000), Effect.sync(work)))

@@ -1,6 +1,5 @@
 /** The figures of a gateway: what an operator or a report wants to know, read at one moment. */
 
-import type { ServerMetrics } from "@horizon/core/api/server.ts"
 import type { ServerAgent } from "@horizon/core/api/server-agent.ts"
 import type { ServerEndpoint } from "@horizon/core/machine/session/session.ts"
 import { FATE_NAMES } from "@horizon/core/machine/tunnel/switch.ts"
@@ -44,7 +43,7 @@ export const gatewayMetrics = (parts: GatewayParts): GatewayMetrics => {
   const { members, endpoint, socket } = parts
   const udp = socket.stats()
   return {
-    sessions: members.size,
+    sessions: members.book.size,
     leases: members.pool.size,
     leasesMax: members.pool.capacity,
     forwardedPackets: members.fabric.forwardedPackets,
@@ -71,33 +70,6 @@ export const traceMetrics = (metrics: GatewayMetrics, trace: TraceWriter): void 
     if (name !== "delivered" && value > 0) sample(`gateway.dropped.${name}`, value, "packets")
   for (const [name, value] of Object.entries(metrics.datagramDrops))
     if (value > 0) sample(`gateway.datagram-dropped.${name}`, value, "packets")
-}
-
-/** The figures that go to the broker with each heartbeat. */
-export const heartbeatMetrics = (
-  members: Members,
-  endpoint: ServerEndpoint | undefined,
-  socket: UdpSocket,
-  sessionsMax: number
-): Omit<ServerMetrics, "uptimeMs"> => {
-  const udp = socket.stats()
-  return {
-    sessions: members.size,
-    loadPpm: Math.min(1_000_000, Math.floor((members.size * 1_000_000) / sessionsMax)),
-    rttUs: endpoint === undefined ? null : medianRttUs(endpoint),
-    bytesIn: udp.bytesIn,
-    bytesOut: udp.bytesOut
-  }
-}
-
-const medianRttUs = (endpoint: ServerEndpoint): number | null => {
-  const rtts: Array<number> = []
-  for (const session of endpoint.sessions()) {
-    const rttNs = endpoint.info(session)?.rttNs ?? 0
-    if (rttNs > 0) rtts.push(Math.floor(rttNs / 1_000))
-  }
-  if (rtts.length === 0) return null
-  return rtts.sort((a, b) => a - b)[Math.floor((rtts.length - 1) / 2)]
 }
 
 const named = (names: ReadonlyArray<string>, counts: ArrayLike<number>): Record<string, number> => {

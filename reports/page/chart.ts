@@ -21,6 +21,8 @@ export interface ChartSetup {
   readonly heightPx: number
   readonly x: Partial<uPlotClass.Axis>
   readonly logarithmic: boolean
+  /** Margin on the right, if the last mark of the axis needs more than usual. */
+  readonly rightPx?: number
   /** Words for a position on the x axis. */
   readonly when: (x: number) => string
   /** Drawn under the lines. */
@@ -68,7 +70,7 @@ export class Chart {
       change: () => this.applyLegend(),
       emphasise: (index) => this.plot.setSeries(index === null ? null : index + 1, { focus: true })
     })
-    this.plot = new uPlot(this.options(host), data, host)
+    this.plot = new uPlot(this.options(host), scaled(data, this.scale.factor), host)
     this.showValues()
     this.listen(host)
   }
@@ -117,7 +119,7 @@ export class Chart {
     return {
       width: Math.max(host.clientWidth, 100),
       height: setup.heightPx,
-      padding: [14, RIGHT_PX, 0, 0],
+      padding: [14, setup.rightPx ?? RIGHT_PX, 0, 0],
       legend: { show: false },
       focus: { alpha: 0.25 },
       cursor: {
@@ -171,9 +173,9 @@ export class Chart {
 
   private axisText(value: number | null): string {
     if (value === null) return ""
-    const scaled = value * this.scale.factor
-    if (this.setup.logarithmic && !/^[125]/.test(String(Number(scaled.toPrecision(1)).toExponential()))) return ""
-    return significant(scaled)
+    const { min = 1, max = 1 } = this.plot.scales["y"]
+    if (this.setup.logarithmic && max! > min! * 10 && !/^[125]/.test(value.toExponential(0))) return ""
+    return significant(value)
   }
 
   private cursorMoved(): void {
@@ -213,6 +215,15 @@ export class Chart {
     return Math.max(0, ...columns.filter((_, index) => this.setup.on[index]).map((values) => largestOf(values) ?? 0))
   }
 }
+
+/** Values in the unit that the axis shows, so that its marks fall on round numbers of that unit. */
+const scaled = ([xs, ...columns]: uPlotClass.AlignedData, factor: number): uPlotClass.AlignedData =>
+  [
+    xs,
+    ...columns.map((values) =>
+      [...(values as ReadonlyArray<number | null | undefined>)].map((value) => (value == null ? value : value * factor))
+    )
+  ] as uPlotClass.AlignedData
 
 const largestOf = (values: ReadonlyArray<number | null | undefined>): number | null => {
   let most: number | null = null

@@ -8,7 +8,7 @@ const PERCENTILE_HEIGHT_PX = 280
 
 /** Marks of the axis: where a reader looks. */
 const MARKS: ReadonlyArray<readonly [number, string]> = [
-  [0, "0"],
+  [0, "min"],
   [0.30103, "p50"],
   [1, "p90"],
   [2, "p99"],
@@ -29,5 +29,6 @@ export const mountPercentiles = (host: HTMLElement, chart: PercentileChart): Cha
       values: (_, splits) => splits.map((split) => MARKS.find(([at]) => at === split)?.[1] ?? "")
     },
     logarithmic: true,
+    rightPx: 26,
     when: (nines) => `p${Number((100 * (1 - 10 ** -nines)).toFixed(nines > 3 ? 3 : nines > 2 ? 2 : 1))}`
   })

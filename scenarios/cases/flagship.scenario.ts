@@ -44,7 +44,7 @@ export const flagship: Scenario = {
   faults: [
     ...storm,
     { kind: "outage", node: "broker", mode: "down", atMs: 50_000, forMs: 20_000 },
-    { kind: "crash", node: "gw-north", atMs: 80_000, downMs: 5_000 }
+    { kind: "crash", node: "gw-south", atMs: 80_000, downMs: 5_000 }
   ],
   checks: [
     ...ALWAYS,
@@ -68,6 +68,16 @@ export const flagship: Scenario = {
     {
       check: "ops-succeed",
       params: { op: "tunnel-ping", fromMs: 100_000, toMs: 118_000, because: "after the gateway crash" }
+    },
+    {
+      check: "occurs",
+      params: {
+        kind: "session.established",
+        fromMs: 80_000,
+        fields: { role: "client" },
+        atLeast: 4,
+        because: "members fail over to the other gateway"
+      }
     },
     { check: "input-effect", params: { fromMs: 5_000, percentile: 99, maxUs: 100_000 } }
   ],
