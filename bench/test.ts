@@ -30,6 +30,7 @@ const step = (ok: boolean): void => {
 
 step(run("types, pure rooms", "tsc", "-p", "tsconfig.pure.json"))
 step(run("types, everything", "tsc", "-p", "tsconfig.json"))
+step(run("types, page of the report", "tsc", "-p", "reports/page/tsconfig.json"))
 step(run("lint and format", "biome", "check", "--diagnostic-level=error", "."))
 run("tests", "vitest", "run", "--coverage", "--reporter=default", "--reporter=json", `--outputFile.json=${results}`)
 try {

@@ -16,8 +16,8 @@ export interface Assets {
   readonly script: string
 }
 
+/** Entry points: reports/page/early.ts runs before anything is painted, reports/page/main.ts when all is there. */
 const HERE = dirname(fileURLToPath(import.meta.url))
-const ENTRY = "./page/main.ts"
 
 let known: Assets | undefined
 
@@ -31,8 +31,8 @@ const loadAssets = (): Assets => {
   const vendor = (name: string): string => readFileSync(require.resolve(`uplot/dist/${name}`), "utf8")
   const found = {
     style: `${vendor("uPlot.min.css")}\n${readFileSync(join(HERE, "page/report.css"), "utf8")}`,
-    early: joinModules(join(HERE, "./page/early.ts")),
-    script: `${vendor("uPlot.iife.min.js")}\n${joinModules(join(HERE, ENTRY))}`
+    early: joinModules(join(HERE, "page/early.ts")),
+    script: `${vendor("uPlot.iife.min.js")}\n${joinModules(join(HERE, "page/main.ts"))}`
   }
   for (const text of Object.values(found)) assert(!/<\/(script|style)/i.test(text), "an asset cannot end its element")
   return found

@@ -171,7 +171,7 @@ const DOCUMENT_SHAPE = object({
       unit: text,
       group: oneOf("throughput", "queue", "latency", "tick", "control"),
       seconds: list(number),
-      values: list(number)
+      values: list(nullable(number))
     })
   ),
   moments: list(

@@ -152,8 +152,8 @@ const COLUMNS: ReadonlyArray<readonly [string, "" | "figure"]> = [
   ["Seed", "figure"],
   ["Events", "figure"],
   ["Packets", "figure"],
-  ["Lasted, s", "figure"],
-  ["Took, s", "figure"],
+  ["Run time, s", "figure"],
+  ["Wall time, s", "figure"],
   ["Digest", ""],
   ["Why", ""]
 ]
@@ -177,7 +177,7 @@ const overviewRow = ({ run }: BatchEntry, index: number, hasSection: boolean): H
 <td class="figure" data-sort="${run.simulatedSeconds}">${run.simulatedSeconds.toFixed(1)}</td>
 <td class="figure" data-sort="${run.wallSeconds}">${run.wallSeconds.toFixed(2)}</td>
 <td><code>${run.digest}</code></td>
-<td class="why">${run.failures.length > 0 ? firstLine(run.failures[0].sentence) : hasSection ? "" : html`<code>${run.repro}</code>`}</td>
+<td class="why">${run.failures.length > 0 ? firstLine(run.failures[0].sentence) : run.verdict !== "pass" ? VERDICTS[run.verdict].meaning : hasSection ? "" : html`<code>${run.repro}</code>`}</td>
 </tr>`
 
 const firstLine = (sentence: string): string => {

@@ -132,7 +132,7 @@ const peakOf = (members: ReadonlyArray<TimeSeries>, group: TimeSeries["group"]):
   let peak: TitledChart["peak"]
   for (const { name, seconds, values } of members) {
     values.forEach((value, index) => {
-      if (peak === undefined || value > peak.value)
+      if (value !== null && (peak === undefined || value > peak.value))
         peak = { value, name: shortName(name, group), atSeconds: seconds[index] }
     })
   }

@@ -121,7 +121,7 @@ const GROUPS: ReadonlyArray<readonly [RegExp, TimeSeries["group"]]> = [
 
 /** Series from `sample` events, and the latency of each operation per second (median and p99). */
 const timeSeries = (events: ReadonlyArray<TraceEvent>): ReadonlyArray<TimeSeries> => {
-  const sampled = new Map<string, { unit: string; seconds: Array<number>; values: Array<number> }>()
+  const sampled = new Map<string, { unit: string; seconds: Array<number>; values: Array<number | null> }>()
   const perSecond = new Map<string, Map<number, Histogram>>()
   const histogram = (op: string, second: number): Histogram => {
     const seconds = perSecond.get(op) ?? new Map<number, Histogram>()
@@ -138,7 +138,7 @@ const timeSeries = (events: ReadonlyArray<TraceEvent>): ReadonlyArray<TimeSeries
       const series = sampled.get(name) ?? { unit, seconds: [], values: [] }
       sampled.set(name, series)
       series.seconds.push(event.atNs / 1e9)
-      series.values.push(value)
+      series.values.push(Number.isFinite(value) ? value : null)
     } else if (event.kind === "op.done" && event.fields.outcome === "ok") {
       const { op, intendedNs, endedNs } = event.fields
       histogram(op, Math.floor(intendedNs / 1e9)).record(endedNs - intendedNs)
@@ -204,13 +204,44 @@ const log = (events: ReadonlyArray<TraceEvent>, run: Run): ReadonlyArray<LogLine
     share.set(kind, left - 1)
     return left > 0 || cited.has(id)
   })
-  return kept.map(({ id, atNs, node, kind, fields }) => ({ id, atNs, node, kind, words: wordsOf(fields) }))
+  return kept.map((event) => ({
+    id: event.id,
+    atNs: event.atNs,
+    node: event.node,
+    kind: event.kind,
+    words: wordsOf(event)
+  }))
 }
 
-/** The fields of an event on one line. */
-export const wordsOf = (fields: object): string => {
-  if ("words" in fields && typeof fields.words === "string") return fields.words
-  return Object.entries(fields)
-    .map(([key, value]) => `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`)
-    .join(", ")
+/** An event on one line: a sentence for the kinds that people read most, else its fields by name. */
+const wordsOf = (event: TraceEvent): string => {
+  switch (event.kind) {
+    case "fault.began":
+      return event.fields.words
+    case "fault.ended":
+      return `over: ${event.fields.words}`
+    case "phase.liveness":
+      return "faults have stopped; from here the goals must be met"
+    case "node.started":
+    case "node.ready":
+      return event.fields.incarnation === 1 ? "for the first time" : `again, life ${event.fields.incarnation}`
+    case "node.stopped":
+      return `${event.fields.outcome}${event.fields.cause === "" ? "" : `: ${event.fields.cause}`}`
+    case "client.status":
+      return `${event.fields.state}: ${event.fields.detail}`
+    case "broker-link.attempt": {
+      const { what, outcome, reason } = event.fields
+      return outcome === "ok" ? `${what} worked` : `${what} failed: ${reason}`
+    }
+    case "broker-link.down":
+      return event.fields.reason
+    case "fact":
+      return `${event.fields.name} is ${event.fields.value}`
+    case "invariant.broken":
+      return `${event.fields.id}: ${event.fields.sentence}`
+    default:
+      return Object.entries(event.fields)
+        .map(([key, value]) => `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`)
+        .join(", ")
+  }
 }

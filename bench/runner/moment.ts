@@ -11,13 +11,15 @@ import type { Run } from "@horizon/core/measure/run.ts"
 import type { Scenario } from "@horizon/scenarios/scenario.ts"
 
 /** Steps and participants of one diagram: what fits a screen or two. */
-const STEPS_MAX = 40
+const STEPS_MAX = 48
 const PARTICIPANTS_MAX = 6
 /** Clients in one diagram: more of them tell the same story side by side. */
-const CLIENTS_MAX = 3
+const CLIENTS_MAX = 2
 /** The same step between the same two is told so many times, the same loss between whomever so many times. */
 const REPEATS_MAX = 2
-const LOSSES_MAX = 4
+const LOSSES_MAX = 3
+/** Two notes of a node within this time are one. */
+const JOIN_NS = 1e6
 /** How far around a failure, and past the end of a fault, a diagram looks. */
 const BEFORE_FAILURE_NS = 3e9
 const AFTER_FAILURE_NS = 1e9
@@ -81,14 +83,14 @@ const arrange = (
     chosen.add(name)
   }
   const losses = new Map<string, number>()
-  const steps = all
-    .filter(({ from, to, label, lost }) => {
+  const steps = joined(
+    all.filter(({ from, to, label, lost }) => {
       if (!chosen.has(from) || !chosen.has(to)) return false
       const times = (losses.get(`${label} ${lost}`) ?? 0) + 1
       losses.set(`${label} ${lost}`, times)
       return lost === "" || times <= LOSSES_MAX
     })
-    .slice(0, STEPS_MAX)
+  ).slice(0, STEPS_MAX)
   const told = new Set(steps.flatMap((step) => [step.from, step.to]))
   return {
     title,
@@ -98,6 +100,23 @@ const arrange = (
     steps: steps.map(({ weight: _, ...step }) => step),
     leftOut: ranked.filter((name) => !told.has(name))
   }
+}
+
+/** Notes that a node makes one right after the other become one note. */
+const joined = (steps: ReadonlyArray<WeighedStep>): ReadonlyArray<WeighedStep> => {
+  const result: Array<WeighedStep> = []
+  for (const step of steps) {
+    const last = result[result.length - 1]
+    const follows =
+      last !== undefined &&
+      step.from === step.to &&
+      last.from === last.to &&
+      last.from === step.from &&
+      step.atNs - last.atNs <= JOIN_NS
+    if (follows) result[result.length - 1] = { ...last, label: `${last.label}, ${step.label}` }
+    else result.push(step)
+  }
+  return result
 }
 
 const role = (name: string, clients: ReadonlySet<string>): number => (name === "world" ? 0 : clients.has(name) ? 2 : 1)
@@ -205,12 +224,10 @@ class Narrator {
         return client === undefined ? undefined : arrow(node, client, label, 1)
       }
       case "session.established": {
-        // The client's end says it last: by then both ends have it.
+        // Only the client's end is told: when it has the session, the server has it too.
         if (event.fields.role === "server") return undefined
         const server = this.servers.get(event.fields.subject)
-        return server === undefined
-          ? local(`session with ${event.fields.peer}`, 3)
-          : arrow(server, node, "session is up", 3)
+        return local(`has a session with ${server ?? event.fields.peer}`, 3)
       }
       case "session.closed":
         return event.fields.role === "server" ? local("gives a session up", 1) : local("gives its session up", 3)
@@ -220,11 +237,10 @@ class Narrator {
         return local(`peer moved to ${event.fields.to}`, 2)
       case "client.server-chosen": {
         const server = this.servers.get(event.fields.serverId)
-        const label = `chosen, ${(event.fields.rttUs / 1000).toFixed(1)} ms away`
-        return server === undefined ? undefined : arrow(node, server, label, 1)
+        return local(`chooses ${server ?? "a server"}, ${(event.fields.rttUs / 1000).toFixed(1)} ms away`, 1)
       }
       case "client.status":
-        return local(`says: ${event.fields.state}`, 2)
+        return local(`says ${event.fields.state}`, 2)
       case "op.done":
         return this.operation(event)
       case "invariant.broken":

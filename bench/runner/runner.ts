@@ -81,7 +81,7 @@ export const runScenarios = async (request: RunRequest): Promise<RunnerResult> =
   const sink = new ResultSink(request, planned.length)
   if (parallel) await runInPool(planned, workers, request, sink)
   else for (const run of planned) if (!request.signal?.aborted) await runHere(run, request, sink)
-  if (request.out !== undefined && sink.documents > 0) {
+  if (request.out !== undefined && sink.runs.length > 0) {
     const { html } = await writeReport(request.out)
     request.onEvent({ kind: "report", path: html })
   }
@@ -144,7 +144,6 @@ const runInPool = async (
 /** Takes finished runs: tells them, keeps the records, writes what is to be kept. */
 class ResultSink {
   readonly runs: Array<Run> = []
-  documents = 0
   private readonly request: Pick<RunRequest, "onEvent" | "out">
   private readonly of: number
 
@@ -165,7 +164,6 @@ class ResultSink {
       if (document !== undefined && (this.of <= DOCUMENTS_MAX || run.verdict !== "pass")) {
         const name = `${run.scenario}-${run.world}-${run.seed}.run.json`
         writeFileSync(join(out, name), JSON.stringify(document))
-        this.documents++
       }
     }
     this.request.onEvent({ kind: "finished", run, index, of: this.of })

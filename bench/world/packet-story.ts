@@ -5,6 +5,7 @@
 
 import { formatV4 } from "@horizon/core/wire/address.ts"
 import { KIND, kindAt } from "@horizon/core/wire/handshake.ts"
+import { isSealed } from "@horizon/core/wire/header.ts"
 import type { Scenario } from "@horizon/scenarios/scenario.ts"
 import type { Network, Tap } from "@horizon/sim/net/network.ts"
 import { PROTOCOL } from "@horizon/sim/net/packet.ts"
@@ -40,7 +41,8 @@ export const packetStory = (network: Network, scenario: Scenario, tell: TellMess
   }
   return (point, packet, where, reason) => {
     if (point === "sent" || pool.protocol[packet] !== PROTOCOL.udp || stories >= STORIES_MAX) return
-    const kind = NAMES.get(kindAt(pool.slab, pool.offset(packet), pool.length[packet]))
+    const at = pool.offset(packet)
+    const kind = isSealed(pool.slab, at) ? undefined : NAMES.get(kindAt(pool.slab, at, pool.length[packet]))
     if (point === "delivered" && kind === undefined) return
     const from = nameOf(network.interfaces[pool.origin[packet]]?.name ?? formatV4(pool.source[packet]))
     const target = point === "delivered" ? where : hostAt.get(pool.destination[packet])

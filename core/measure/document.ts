@@ -42,7 +42,8 @@ export interface TimeSeries {
   /** Which chart it belongs on: series of one group share axes. */
   readonly group: "throughput" | "queue" | "latency" | "tick" | "control"
   readonly seconds: ReadonlyArray<number>
-  readonly values: ReadonlyArray<number>
+  /** `null` where there was nothing to measure, such as a percentile of no values. */
+  readonly values: ReadonlyArray<number | null>
 }
 
 /** One message or local event of a sequence diagram. */

@@ -23,6 +23,8 @@ export interface ChartSetup {
   readonly logarithmic: boolean
   /** Margin on the right, if the last mark of the axis needs more than usual. */
   readonly rightPx?: number
+  /** What the values in the legend are while there is no cursor: the largest of each line. */
+  readonly rest: string
   /** Words for a position on the x axis. */
   readonly when: (x: number) => string
   /** Drawn under the lines. */
@@ -199,7 +201,7 @@ export class Chart {
       value === null || value === undefined ? "–" : significant(value * this.scale.factor)
     if (index === null || index === undefined) {
       this.legend.values(
-        `largest, ${this.scale.unit}`,
+        `${setup.rest}, ${this.scale.unit}`,
         columns.map((values) => text(largestOf(values)))
       )
     } else {

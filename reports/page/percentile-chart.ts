@@ -30,5 +30,9 @@ export const mountPercentiles = (host: HTMLElement, chart: PercentileChart): Cha
     },
     logarithmic: true,
     rightPx: 26,
-    when: (nines) => `p${Number((100 * (1 - 10 ** -nines)).toFixed(nines > 3 ? 3 : nines > 2 ? 2 : 1))}`
+    rest: `at ${percentileName(chart.nines.at(-1)!)}`,
+    when: percentileName
   })
+
+const percentileName = (nines: number): string =>
+  `p${Number((100 * (1 - 10 ** -nines)).toFixed(nines > 3 ? 3 : nines > 2 ? 2 : 1))}`

@@ -30,6 +30,7 @@ export class TimeGroup {
       heightPx: TIME_HEIGHT_PX,
       x: { values: (_, splits) => splits.map((at) => `${significant(at, 6)} s`) },
       logarithmic: false,
+      rest: "largest",
       when: (at) => `at ${significant(at, 5)} s`,
       background: (plot) => drawBands(plot, data),
       onCursor: (x) => this.point(x, added),

@@ -223,6 +223,7 @@ export const occurs: Check = {
     const count = input.events.filter(
       (event) =>
         event.kind === params.kind &&
+        (params.node === undefined || event.node === params.node) &&
         event.atNs >= fromNs &&
         Object.entries(params.fields ?? {}).every(
           ([key, value]) => (event.fields as Record<string, unknown>)[key] === value
