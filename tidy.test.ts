@@ -44,6 +44,7 @@ const IMPORTS: ReadonlyArray<{ readonly room: string; readonly may: ReadonlyArra
   { room: "core/machine", may: ["core/machine", "core/wire", "core/measure", "core/crypto", "core/assert", "@noble/"] },
   { room: "core/port", may: ["core", "effect"] },
   { room: "core/api", may: ["core", "effect", "@noble/"] },
+  { room: "core/server", may: ["core", "effect"] },
   { room: "nodes/broker", may: ["core", "effect", "nodes/broker"] },
   { room: "nodes/gateway", may: ["core", "effect", "nodes/gateway"] },
   { room: "nodes/client", may: ["core", "effect", "nodes/client"] },

@@ -1,31 +1,15 @@
 /** The game in the simulated world: broker, game server and players, as they ship, on a simulated network. */
 
-import { DatabaseSync } from "node:sqlite"
 import { stubCrypto } from "@horizon/core/crypto/stub.ts"
 import type { TraceEvent, TraceKind } from "@horizon/core/lab/trace.ts"
 import type { LinkSpec } from "@horizon/core/link/spec.ts"
 import { Histogram } from "@horizon/core/measure/histogram.ts"
-import type { SqlEngine } from "@horizon/core/port/store.ts"
 import { buildLab, playerActors } from "@horizon/scenarios/plan.ts"
 import type { ActorSpec } from "@horizon/scenarios/scenario.ts"
 import { Kernel } from "@horizon/sim/kernel/kernel.ts"
 import { expect, test } from "vitest"
+import { openMemoryEngine } from "./memory-engine.ts"
 import { SimLab } from "./sim-lab.ts"
-
-const memoryEngine = (): SqlEngine => {
-  const database = new DatabaseSync(":memory:")
-  return {
-    name: "node-sqlite",
-    run: (sql, parameters) => {
-      const statement = database.prepare(sql)
-      statement.setReturnArrays(true)
-      const rows = statement.all(...(parameters as Array<string>)) as unknown as Array<Array<unknown>>
-      return { columns: statement.columns().map((column) => column.name), rows }
-    },
-    inTransaction: () => database.isTransaction,
-    close: () => database.close()
-  }
-}
 
 interface Options {
   readonly seed?: number
@@ -43,7 +27,7 @@ const boot = (options: Options) => {
   const world = new SimLab({
     kernel,
     crypto: stubCrypto,
-    openEngine: memoryEngine,
+    openEngine: openMemoryEngine,
     scenario: {
       name: "game-test",
       summary: "",

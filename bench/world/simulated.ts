@@ -3,17 +3,16 @@
  * runs with the guard up, between them the command line may draw its progress.
  */
 
-import { DatabaseSync } from "node:sqlite"
 import type { Crypto } from "@horizon/core/crypto/crypto.ts"
 import { nobleCrypto } from "@horizon/core/crypto/noble.ts"
 import { stubCrypto } from "@horizon/core/crypto/stub.ts"
 import type { Failure } from "@horizon/core/measure/run.ts"
-import type { EngineRows, SqlEngine } from "@horizon/core/port/store.ts"
 import { goalsMet, validateScenario } from "@horizon/scenarios/judge.ts"
 import { Digest } from "@horizon/sim/kernel/digest.ts"
 import { Kernel, Livelock } from "@horizon/sim/kernel/kernel.ts"
 import { driveFaults } from "./fault-driver.ts"
 import { Guard, WorldLeak } from "./guard.ts"
+import { openMemoryEngine } from "./memory-engine.ts"
 import { sampleNetwork } from "./sampler.ts"
 import { SimLab } from "./sim-lab.ts"
 import { drawSwarm, NO_SWARM, withKnobs } from "./swarm.ts"
@@ -139,28 +138,3 @@ const harnessFailure = (error: Error): Failure => ({
   sentence: error instanceof WorldLeak || error instanceof Livelock ? error.message : (error.stack ?? error.message),
   events: []
 })
-
-/** SQLite in memory: synchronous, deterministic, the same dialect as a libSQL file. */
-const openMemoryEngine = (): SqlEngine => {
-  const database = new DatabaseSync(":memory:")
-  const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>()
-  return {
-    name: "sqlite in memory",
-    run: (sql, parameters): EngineRows => {
-      const statement = statements.get(sql) ?? database.prepare(sql)
-      statements.set(sql, statement)
-      statement.setReturnArrays(true)
-      const columns = statement.columns().map((column) => column.name)
-      if (columns.length === 0) {
-        statement.run(...(parameters as ReadonlyArray<never>))
-        return { columns: [], rows: [] }
-      }
-      return {
-        columns,
-        rows: statement.all(...(parameters as ReadonlyArray<never>)) as unknown as ReadonlyArray<ReadonlyArray<unknown>>
-      }
-    },
-    inTransaction: () => database.isTransaction,
-    close: () => database.close()
-  }
-}

@@ -1,6 +1,5 @@
 /** The whole tunnel in the simulated world: broker, gateways and clients, as they ship, on a simulated network. */
 
-import { DatabaseSync } from "node:sqlite"
 import { broker } from "@horizon/broker/broker.ts"
 import { bootstrapPersonalKey, brokerSettings } from "@horizon/broker/settings.ts"
 import { client } from "@horizon/client/client.ts"
@@ -9,14 +8,14 @@ import { type ClientStatus, StatusSink } from "@horizon/client/status.ts"
 import { apiKey } from "@horizon/core/api/api-key.ts"
 import { nobleCrypto } from "@horizon/core/crypto/noble.ts"
 import { type TraceEvent, TraceLog } from "@horizon/core/lab/trace.ts"
-import { echoDataAt, ipv4Destination, ipv4Source, isEchoReply } from "@horizon/core/machine/tunnel/ipv4.ts"
-import { ipv4Packet, pingPacket } from "@horizon/core/machine/tunnel/packet.fixture.ts"
 import { configWith } from "@horizon/core/port/config.ts"
 import { Crypto } from "@horizon/core/port/crypto.ts"
 import { FaultPoints } from "@horizon/core/port/fault-points.ts"
-import type { SqlEngine } from "@horizon/core/port/store.ts"
 import { Trace } from "@horizon/core/port/trace.ts"
 import { formatV4 } from "@horizon/core/wire/address.ts"
+import { echoDataAt, isEchoReply } from "@horizon/core/wire/icmp.ts"
+import { ipv4Destination, ipv4Source } from "@horizon/core/wire/ipv4.ts"
+import { ipv4Packet, pingPacket } from "@horizon/core/wire/ipv4-packet.fixture.ts"
 import { gateway } from "@horizon/gateway/gateway.ts"
 import { gatewaySettings } from "@horizon/gateway/settings.ts"
 import { Disk } from "@horizon/sim/disk/disk.ts"
@@ -33,25 +32,11 @@ import { TunHost } from "@horizon/sim/port/tun.ts"
 import { layerUdp } from "@horizon/sim/port/udp.ts"
 import { Cause, Effect, Exit, type Fiber, Layer } from "effect"
 import { expect, test } from "vitest"
+import { openMemoryEngine } from "./memory-engine.ts"
 
 const BROKER_PORT = 7_400
 const REGISTRATION = apiKey("registration", new Uint8Array(32).fill(1))
 const personal = (n: number): string => apiKey("personal", new Uint8Array(32).fill(n))
-
-const memoryEngine = (): SqlEngine => {
-  const database = new DatabaseSync(":memory:")
-  return {
-    name: "node-sqlite",
-    run: (sql, parameters) => {
-      const statement = database.prepare(sql)
-      statement.setReturnArrays(true)
-      const rows = statement.all(...(parameters as Array<string>)) as unknown as Array<Array<unknown>>
-      return { columns: statement.columns().map((column) => column.name), rows }
-    },
-    inTransaction: () => database.isTransaction,
-    close: () => database.close()
-  }
-}
 
 /** The simulated interface of a host, with a way to send raw packets as its stack would and to see what comes out of the tunnel. */
 class HostTun {
@@ -119,7 +104,7 @@ const boot = (options: { seed?: number; planted?: string; broker?: object; gatew
     const disk = new Disk({
       kernel,
       host: name,
-      openEngine: memoryEngine
+      openEngine: openMemoryEngine
     })
     const wall = new WallClock(kernel, 1_767_225_600_000)
     nodes.set(name, {

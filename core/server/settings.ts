@@ -1,6 +1,7 @@
 /** What every kind of server can be told, and what every node that talks to the broker can. */
 
 import { fromBase64Url } from "../api/base64url.ts"
+import { assert } from "../assert.ts"
 import { type ConfigOf, integer, port, text } from "../port/config.ts"
 
 /** How the settings of one kind of server speak of it. */
@@ -22,15 +23,18 @@ export const brokerLinkSettings = {
   brokerKey: text({
     description: "The broker's Ed25519 key in base64url; if left out, the first one seen is kept.",
     default: "",
-    pattern: /^([A-Za-z0-9_-]{43})?$/,
-    expected: "43 characters of base64url"
+    // 32 bytes leave two bits of the last character unused, and those are zero: one that was mistyped is not let through.
+    pattern: /^([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])?$/,
+    expected: "the 43 characters (base64url) that the broker shows as its key"
   })
 }
 
 /** The broker's key as an agent's option: none if none is pinned. */
 export const pinnedBrokerKey = (config: { readonly brokerKey: string }): { readonly brokerKey?: Uint8Array } => {
-  const brokerKey = config.brokerKey === "" ? undefined : fromBase64Url(config.brokerKey)
-  return brokerKey === undefined ? {} : { brokerKey }
+  if (config.brokerKey === "") return {}
+  const brokerKey = fromBase64Url(config.brokerKey)
+  assert(brokerKey !== undefined, "a broker key that the setting lets through is base64url")
+  return { brokerKey }
 }
 
 /** Where a socket listens; `purpose` completes "Local address …". */

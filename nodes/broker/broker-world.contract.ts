@@ -1,6 +1,6 @@
 /** What the broker's tests stand on: a broker and some hosts in the simulated world, in virtual time, without a promise. */
 
-import { DatabaseSync } from "node:sqlite"
+import { openMemoryEngine } from "@horizon/bench/world/memory-engine.ts"
 import { apiKey } from "@horizon/core/api/api-key.ts"
 import { type BrokerClient, brokerClient } from "@horizon/core/api/broker-client.ts"
 import { assert } from "@horizon/core/assert.ts"
@@ -10,7 +10,6 @@ import { TraceLog } from "@horizon/core/lab/trace.ts"
 import { configWith } from "@horizon/core/port/config.ts"
 import { Crypto } from "@horizon/core/port/crypto.ts"
 import { Lifecycle } from "@horizon/core/port/lifecycle.ts"
-import { EngineError, type SqlEngine } from "@horizon/core/port/store.ts"
 import { Trace } from "@horizon/core/port/trace.ts"
 import { formatV4 } from "@horizon/core/wire/address.ts"
 import { Disk } from "@horizon/sim/disk/disk.ts"
@@ -205,7 +204,7 @@ export class BrokerWorld {
   }
 
   private addStation(name: string): void {
-    const disk = new Disk({ kernel: this.kernel, host: name, openEngine: memoryEngine })
+    const disk = new Disk({ kernel: this.kernel, host: name, openEngine: openMemoryEngine })
     const wall = new WallClock(this.kernel, EPOCH_MS)
     const station = { host: name, disk, wall, life: 1 } as Station
     station.process = this.newProcess(name, station)
@@ -223,33 +222,5 @@ export class BrokerWorld {
 
   private traceOf(node: string): typeof Trace.Service {
     return (kind, fields) => this.trace.write(this.kernel.nowNs, node, kind, fields)
-  }
-}
-
-/** SQLite's extended result codes that tests meet. */
-const CODES: Readonly<Record<number, string>> = {
-  1: "SQLITE_ERROR",
-  1299: "SQLITE_CONSTRAINT_NOTNULL",
-  1555: "SQLITE_CONSTRAINT_PRIMARYKEY",
-  2067: "SQLITE_CONSTRAINT_UNIQUE"
-}
-
-const memoryEngine = (): SqlEngine => {
-  const database = new DatabaseSync(":memory:")
-  return {
-    name: "node-sqlite",
-    run: (sql, parameters) => {
-      try {
-        const statement = database.prepare(sql)
-        statement.setReturnArrays(true)
-        const rows = statement.all(...(parameters as Array<string>)) as unknown as Array<Array<unknown>>
-        return { columns: statement.columns().map((column) => column.name), rows }
-      } catch (cause) {
-        const { errcode, message } = cause as { errcode: number; message: string }
-        throw new EngineError(CODES[errcode] ?? `SQLITE_${errcode}`, message)
-      }
-    },
-    inTransaction: () => database.isTransaction,
-    close: () => database.close()
   }
 }

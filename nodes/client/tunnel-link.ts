@@ -6,19 +6,13 @@
  */
 
 import { CHANNEL, type ClientEndpoint, SEND, type SessionHandler } from "@horizon/core/machine/session/session.ts"
-import {
-  ipv4Destination,
-  ipv4Source,
-  isIpv4Packet,
-  isMulticast,
-  LIMITED_BROADCAST
-} from "@horizon/core/machine/tunnel/ipv4.ts"
 import type { TunnelParameters } from "@horizon/core/machine/tunnel/parameters.ts"
 import { broadcastAddress, type Prefix, prefixIndex, prefixOf } from "@horizon/core/machine/tunnel/prefix.ts"
 import { PROOF_TOKEN_BYTES, type ProofState, TunnelProof } from "@horizon/core/machine/tunnel/proof.ts"
 import type { Companion, SessionShell } from "@horizon/core/port/session-shell.ts"
 import type { TunDevice } from "@horizon/core/port/tun.ts"
 import { Outbox } from "@horizon/core/wire/batch.ts"
+import { ipv4Destination, ipv4Source, isIpv4Packet, isMulticast, LIMITED_BROADCAST } from "@horizon/core/wire/ipv4.ts"
 
 export interface TunnelLinkOptions {
   readonly shell: SessionShell

@@ -285,7 +285,7 @@ test("report prints the page's path, and says when a directory holds nothing to 
   const directory = join(root, "out")
   expect((await horizon("report", directory)).code).toBe(EXIT.noInput)
   mkdirSync(directory)
-  expect((await horizon("report", directory)).err[0]).toContain("holds no run documents")
+  expect((await horizon("report", directory)).err[0]).toContain("holds no runs")
   writeFileSync(join(directory, "a.run.json"), "{}")
   expect(await horizon("report", directory)).toMatchObject({ code: 0, out: [join(directory, "index.html")] })
 })

@@ -42,12 +42,12 @@ const checkDirectory = (directory: string): Effect.Effect<void, CommandFailure> 
         failure(EXIT.noInput, `horizon: cannot read ${directory}: ${(cause as NodeJS.ErrnoException).code}`)
     })
     return Effect.flatMap(names, (found) =>
-      found.some((name) => name.endsWith(".run.json"))
+      found.some((name) => name.endsWith(".run.json") || name === "runs.ndjson")
         ? Effect.void
         : Effect.fail(
             failure(
               EXIT.noInput,
-              `horizon: ${directory} holds no run documents (*.run.json); 'horizon scenario run NAME --out ${directory}' makes some`
+              `horizon: ${directory} holds no runs (runs.ndjson, *.run.json); 'horizon scenario run NAME --out ${directory}' makes some`
             )
           )
     )

@@ -94,7 +94,7 @@ test("a device that connected anew keeps its place when its older session ends",
   establish(1, subject(1))
   arena.onEvent({ kind: "closed", session: 0, connectionId: 100, reason: CLOSE.replaced })
   establish(2, subject(2))
-  expect(arena.size).toBe(2)
+  expect(arena.book.size).toBe(2)
   expect(arena.admit(subject(1))).toBeUndefined()
 })
 
@@ -141,9 +141,9 @@ test("a revoked ticket ends the session that came in with it, and no other", () 
   const { arena, establish, closed } = make()
   establish(0, subject(1, { ticketExpiresMs: 1_000 }))
   establish(1, subject(2))
-  arena.endRevoked(0, subject(1).deviceId, 2_000)
+  arena.book.endRevoked(0, { deviceId: subject(1).deviceId, expiresMs: 2_000 })
   expect(closed).toEqual([])
-  arena.endRevoked(0, subject(1).deviceId, 1_000)
+  arena.book.endRevoked(0, { deviceId: subject(1).deviceId, expiresMs: 1_000 })
   expect(closed).toEqual([[0, CLOSE.forbidden]])
 })
 
@@ -154,10 +154,10 @@ test("the broker hears when a connection opens, moves, lives and ends, with its 
   const to = { address: "192.0.2.9", port: 9 }
   arena.onEvent({ kind: "roamed", session: 1, connectionId: 101, from: peer, to })
   arena.onEvent({ kind: "roamed", session: 9, connectionId: 109, from: peer, to })
-  arena.reportAlive()
+  arena.book.reportAlive()
   arena.onEvent({ kind: "closed", session: 1, connectionId: 101, reason: CLOSE.normal })
   arena.onEvent({ kind: "closed", session: 1, connectionId: 101, reason: CLOSE.normal })
-  arena.reportAlive()
+  arena.book.reportAlive()
   expect(
     reports.map(({ event, peer: from, bytesIn, bytesOut, reason }) => [event, from.port, bytesIn, bytesOut, reason])
   ).toEqual([

@@ -12,11 +12,11 @@ import {
   type CloseReason,
   type ServerEndpoint,
   type SessionEvent,
-  type SessionHandler,
   type Subject
 } from "@horizon/core/machine/session/session.ts"
 import { Histogram } from "@horizon/core/measure/histogram.ts"
 import type { Companion, SessionShell } from "@horizon/core/port/session-shell.ts"
+import type { Application } from "@horizon/core/server/server.ts"
 import { closeName, SessionBook, type SessionBookOptions } from "@horizon/core/server/session-book.ts"
 import { RIGHT } from "@horizon/core/wire/ticket.ts"
 import type { GameConfig } from "./settings.ts"
@@ -35,7 +35,7 @@ export interface ArenaOptions extends Omit<SessionBookOptions, "sessionsMax"> {
 const JOIN_TIMEOUT_MS = 5_000
 const NOTHING = new Uint8Array(0)
 
-export class Arena implements SessionHandler, Companion {
+export class Arena implements Application, Companion {
   readonly game: GameServer
   readonly book: SessionBook
   /** How long ticks took, with their snapshots, ns; 0 where time stands still while code runs. */

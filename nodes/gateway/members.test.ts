@@ -1,8 +1,8 @@
 import type { ConnectionReport } from "@horizon/core/api/connection.ts"
 import { CHANNEL, CLOSE, type ServerEndpoint, type Subject } from "@horizon/core/machine/session/session.ts"
-import { pingPacket } from "@horizon/core/machine/tunnel/packet.fixture.ts"
 import { decodeParameters } from "@horizon/core/machine/tunnel/parameters.ts"
 import type { SessionShell } from "@horizon/core/port/session-shell.ts"
+import { pingPacket } from "@horizon/core/wire/ipv4-packet.fixture.ts"
 import { RIGHT } from "@horizon/core/wire/ticket.ts"
 import { expect, test } from "vitest"
 import { Members } from "./members.ts"
@@ -84,7 +84,7 @@ test("a device that connects anew keeps its address and its membership when the 
   leave(0)
   shell.nowNs = 3_600e9
   members.handleTimeout(shell.nowNs)
-  expect([members.size, members.pool.size, members.pollTimeout()]).toEqual([1, 1, Number.POSITIVE_INFINITY])
+  expect([members.book.size, members.pool.size, members.pollTimeout()]).toEqual([1, 1, Number.POSITIVE_INFINITY])
   expect(traced.filter((kind) => kind === "lease.granted")).toHaveLength(1)
   const packet = pingPacket(address, 0x0a4d0001, 1, new Uint8Array(4))
   members.onData(7, CHANNEL.tunnel, packet, 0, packet.length)
@@ -108,7 +108,7 @@ test("the broker is told of each connection: opened, alive with its traffic, mov
   const address = join(3, subject(1))
   const packet = pingPacket(address, 0x0a4d0001, 1, new Uint8Array(4))
   members.onData(3, CHANNEL.tunnel, packet, 0, packet.length)
-  members.reportAlive()
+  members.book.reportAlive()
   const to = { address: "192.0.2.8", port: 4_001 }
   members.onEvent({ kind: "roamed", session: 3, connectionId: 1_003, from: PEER, to })
   leave(3)
@@ -127,9 +127,9 @@ test("a revoked ticket ends the sessions that came in with it and no other", () 
   const { members, closed, join } = start()
   join(0, subject(1))
   join(1, subject(2))
-  members.endRevoked(0, subject(1).deviceId, 999)
+  members.book.endRevoked(0, { deviceId: subject(1).deviceId, expiresMs: 999 })
   expect(closed).toEqual([])
-  members.endRevoked(0, subject(1).deviceId, 1_001)
+  members.book.endRevoked(0, { deviceId: subject(1).deviceId, expiresMs: 1_001 })
   expect(closed).toEqual([[0, CLOSE.forbidden]])
 })
 

@@ -12,7 +12,6 @@ import {
   type CloseReason,
   type ServerEndpoint,
   type SessionEvent,
-  type SessionHandler,
   type Subject
 } from "@horizon/core/machine/session/session.ts"
 import { encodeParameters } from "@horizon/core/machine/tunnel/parameters.ts"
@@ -20,6 +19,7 @@ import { AddressPool, type Lease } from "@horizon/core/machine/tunnel/pool.ts"
 import { gatewayAddress, type Prefix } from "@horizon/core/machine/tunnel/prefix.ts"
 import { TunnelSwitch } from "@horizon/core/machine/tunnel/switch.ts"
 import type { Companion, SessionShell } from "@horizon/core/port/session-shell.ts"
+import type { Application } from "@horizon/core/server/server.ts"
 import { SessionBook, type SessionBookOptions, sessionNumbers } from "@horizon/core/server/session-book.ts"
 import { formatV4 } from "@horizon/core/wire/address.ts"
 import { RIGHT } from "@horizon/core/wire/ticket.ts"
@@ -37,7 +37,7 @@ export interface MembersOptions extends SessionBookOptions {
   readonly onLeasesChanged: () => void
 }
 
-export class Members implements SessionHandler, Companion {
+export class Members implements Application, Companion {
   readonly pool: AddressPool
   readonly fabric: TunnelSwitch
   readonly book: SessionBook

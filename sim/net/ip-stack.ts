@@ -5,22 +5,24 @@
  * Sockets outlive the interface: a tunnel that goes down and comes up again finds them bound as before.
  */
 
+import { ICMP_HEADER_BYTES, ICMP_TYPE, sealIcmp } from "@horizon/core/wire/icmp.ts"
+import {
+  IPV4_HEADER_BYTES,
+  internetChecksum,
+  ipv4Destination,
+  ipv4HeaderBytes,
+  ipv4Protocol,
+  ipv4Source,
+  ipv4TotalBytes,
+  LIMITED_BROADCAST
+} from "@horizon/core/wire/ipv4.ts"
 import {
   checkIpHeader,
   checkUdp,
-  ICMP_HEADER_BYTES,
   IP_DROP,
   IP_DROP_NAMES,
-  IP_HEADER_BYTES,
   type IpFields,
-  icmpFits,
-  ipDestination,
   ipEcn,
-  ipHeaderBytes,
-  ipProtocol,
-  ipSource,
-  ipTotalBytes,
-  sealIcmp,
   UDP_HEADER_BYTES,
   udpDataBytes,
   udpDestinationPort,
@@ -31,11 +33,9 @@ import {
 import { PROTOCOL } from "./packet.ts"
 import type { PacketRing } from "./packet-ring.ts"
 
-const LIMITED_BROADCAST = 0xffff_ffff
 const EPHEMERAL_PORTS = { first: 32_768, last: 60_999 } as const
-const ICMP_ECHO = { request: 8, reply: 0 } as const
-/** Destination unreachable, port unreachable. */
-const ICMP_PORT_UNREACHABLE = 3
+/** Code of `ICMP_TYPE.unreachable`: nobody listens at the port. */
+const PORT_UNREACHABLE = 3
 
 /** Address and prefix of the interface. */
 export interface IpInterface {
@@ -128,15 +128,15 @@ export class IpStack {
     }
     const broadcast = this.isBroadcast(own, destination)
     if (broadcast ? !mayBroadcast : !isWithin(own, destination)) return false
-    const total = IP_HEADER_BYTES + UDP_HEADER_BYTES + length
+    const total = IPV4_HEADER_BYTES + UDP_HEADER_BYTES + length
     if (total > own.mtuBytes) return false
     const slot = this.out.push(total)
     if (slot < 0) return true
     const { slab } = this.out.slots
     const start = this.out.slots.offset(slot)
     const fields = this.fill(own.address, destination, PROTOCOL.udp, ecn)
-    slab.set(bytes.subarray(at, at + length), start + IP_HEADER_BYTES + UDP_HEADER_BYTES)
-    writeUdpHeader(slab, start + IP_HEADER_BYTES, fields, port, destinationPort, length)
+    slab.set(bytes.subarray(at, at + length), start + IPV4_HEADER_BYTES + UDP_HEADER_BYTES)
+    writeUdpHeader(slab, start + IPV4_HEADER_BYTES, fields, port, destinationPort, length)
     writeIpHeader(slab, start, fields, UDP_HEADER_BYTES + length)
     return true
   }
@@ -153,14 +153,14 @@ export class IpStack {
     if (own === undefined) return IP_DROP.notForUs
     const code = checkIpHeader(bytes, at, length)
     if (code !== IP_DROP.none) return code
-    const source = ipSource(bytes, at)
-    const destination = ipDestination(bytes, at)
+    const source = ipv4Source(bytes, at)
+    const destination = ipv4Destination(bytes, at)
     const broadcast = this.isBroadcast(own, destination)
     if (destination !== own.address && !broadcast) return IP_DROP.notForUs
     // Nobody else may speak as this host, and nobody speaks from a broadcast, multicast or zero address (RFC 1122 §3.2.1.3).
     if (source === own.address || source === 0 || source >>> 28 >= 14 || this.isBroadcast(own, source))
       return IP_DROP.badSource
-    switch (ipProtocol(bytes, at)) {
+    switch (ipv4Protocol(bytes, at)) {
       case PROTOCOL.udp:
         return this.handleUdp(own, bytes, at, source, destination, broadcast)
       case PROTOCOL.icmp:
@@ -180,7 +180,7 @@ export class IpStack {
   ): number {
     const code = checkUdp(bytes, at)
     if (code !== IP_DROP.none) return code
-    const udp = at + ipHeaderBytes(bytes, at)
+    const udp = at + ipv4HeaderBytes(bytes, at)
     const port = udpDestinationPort(bytes, udp)
     const data = udp + UDP_HEADER_BYTES
     const ecn = ipEcn(bytes, at)
@@ -208,41 +208,41 @@ export class IpStack {
   }
 
   private handleIcmp(own: IpInterface, bytes: Uint8Array, at: number, source: number, broadcast: boolean): number {
-    const icmp = at + ipHeaderBytes(bytes, at)
-    const length = at + ipTotalBytes(bytes, at) - icmp
+    const icmp = at + ipv4HeaderBytes(bytes, at)
+    const length = at + ipv4TotalBytes(bytes, at) - icmp
     if (length < ICMP_HEADER_BYTES) return IP_DROP.transportShort
-    if (!icmpFits(bytes, icmp, length)) return IP_DROP.transportChecksum
+    if (internetChecksum(bytes, icmp, length) !== 0) return IP_DROP.transportChecksum
     // Echo to a broadcast address is not answered, as Linux has it by default; other messages are for nobody here.
-    if (bytes[icmp] !== ICMP_ECHO.request || broadcast) return IP_DROP.protocol
+    if (bytes[icmp] !== ICMP_TYPE.echoRequest || broadcast) return IP_DROP.protocol
     const reply = this.startIcmp(own, source, length)
     if (reply < 0) return IP_DROP.full
     const { slab } = this.out.slots
     slab.set(bytes.subarray(icmp, icmp + length), reply)
-    slab[reply] = ICMP_ECHO.reply
+    slab[reply] = ICMP_TYPE.echoReply
     sealIcmp(slab, reply, length)
     return IP_DROP.none
   }
 
   /** RFC 1122 §4.1.3.1: the port is unreachable; quotes the IP header and the first 8 bytes behind it. */
   private answerUnreachable(own: IpInterface, bytes: Uint8Array, at: number, source: number): void {
-    const quoted = ipHeaderBytes(bytes, at) + UDP_HEADER_BYTES
+    const quoted = ipv4HeaderBytes(bytes, at) + UDP_HEADER_BYTES
     const start = this.startIcmp(own, source, ICMP_HEADER_BYTES + quoted)
     if (start < 0) return
     const { slab } = this.out.slots
     slab.fill(0, start, start + ICMP_HEADER_BYTES)
-    slab[start] = ICMP_PORT_UNREACHABLE
-    slab[start + 1] = ICMP_PORT_UNREACHABLE
+    slab[start] = ICMP_TYPE.unreachable
+    slab[start + 1] = PORT_UNREACHABLE
     slab.set(bytes.subarray(at, at + quoted), start + ICMP_HEADER_BYTES)
     sealIcmp(slab, start, ICMP_HEADER_BYTES + quoted)
   }
 
   /** Queues a packet for an ICMP message of `length` bytes, with its IP header; where the message goes, -1 if there is no room. */
   private startIcmp(own: IpInterface, destination: number, length: number): number {
-    const slot = this.out.push(IP_HEADER_BYTES + length)
+    const slot = this.out.push(IPV4_HEADER_BYTES + length)
     if (slot < 0) return -1
     const start = this.out.slots.offset(slot)
     writeIpHeader(this.out.slots.slab, start, this.fill(own.address, destination, PROTOCOL.icmp, 0), length)
-    return start + IP_HEADER_BYTES
+    return start + IPV4_HEADER_BYTES
   }
 
   private fill(source: number, destination: number, protocol: number, ecn: number): IpFields {

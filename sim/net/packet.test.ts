@@ -1,10 +1,10 @@
+import { internetChecksum, TTL_DEFAULT } from "@horizon/core/wire/ipv4.ts"
 import { expect, test } from "vitest"
 import { hashBytes, hashWords } from "../kernel/digest.ts"
 import {
   ICMP,
   icmpKind,
   icmpMtuBytes,
-  internetChecksum,
   quotedDestination,
   quotedDestinationPort,
   quotedProtocol,
@@ -14,7 +14,7 @@ import {
   setQuotedSource,
   writeIcmpError
 } from "./icmp.ts"
-import { NO_ORIGIN, PACKET_BYTES_MAX, PacketPool, PROTOCOL, TTL_DEFAULT } from "./packet.ts"
+import { NO_ORIGIN, PACKET_BYTES_MAX, PacketPool, PROTOCOL } from "./packet.ts"
 
 test("the pool doubles up to its limit, keeps what is in it, and then refuses and counts", () => {
   const pool = new PacketPool(1000)

@@ -7,15 +7,14 @@
  */
 
 import { assert } from "@horizon/core/assert.ts"
+import { PROTOCOL_ICMP } from "@horizon/core/wire/icmp.ts"
+import { TTL_DEFAULT } from "@horizon/core/wire/ipv4.ts"
 
 /** Largest transport payload that a packet holds, in bytes. */
 export const PACKET_BYTES_MAX = 2048
 
 /** IP protocol numbers. `stream` is the simulator's reliable byte stream, which travels under TCP's number. */
-export const PROTOCOL = { icmp: 1, stream: 6, udp: 17 } as const
-
-/** Hops that a packet may make, as Linux sends it. */
-export const TTL_DEFAULT = 64
+export const PROTOCOL = { icmp: PROTOCOL_ICMP, stream: 6, udp: 17 } as const
 
 /** A packet that no host sent: a router's ICMP error. */
 export const NO_ORIGIN = -1

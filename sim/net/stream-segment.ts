@@ -11,6 +11,7 @@
  *    10  window          bytes that may be sent beyond the acknowledgement, in units of 64
  */
 
+import { read16, read32, write16, write32 } from "@horizon/core/wire/big-endian.ts"
 import type { PacketPool } from "./packet.ts"
 
 export const SEGMENT_HEADER_BYTES = 12
@@ -40,32 +41,19 @@ export const writeSegment = (
 ): void => {
   const { slab } = pool
   const at = pool.offset(id)
-  put32(slab, at, sequence)
-  put32(slab, at + 4, acknowledgement)
+  write32(slab, at, sequence)
+  write32(slab, at + 4, acknowledgement)
   slab[at + 8] = flags
   slab[at + 9] = 0
   const window = Math.min(0xffff, Math.floor(windowBytes / WINDOW_UNIT))
-  slab[at + 10] = window >>> 8
-  slab[at + 11] = window
+  write16(slab, at + 10, window)
 }
 
-export const segmentSequence = (pool: PacketPool, id: number): number => get32(pool.slab, pool.offset(id))
+export const segmentSequence = (pool: PacketPool, id: number): number => read32(pool.slab, pool.offset(id))
 
-export const segmentAcknowledgement = (pool: PacketPool, id: number): number => get32(pool.slab, pool.offset(id) + 4)
+export const segmentAcknowledgement = (pool: PacketPool, id: number): number => read32(pool.slab, pool.offset(id) + 4)
 
 export const segmentFlags = (pool: PacketPool, id: number): number => pool.slab[pool.offset(id) + 8]
 
-export const segmentWindowBytes = (pool: PacketPool, id: number): number => {
-  const at = pool.offset(id) + 10
-  return ((pool.slab[at] << 8) | pool.slab[at + 1]) * WINDOW_UNIT
-}
-
-const get32 = (bytes: Uint8Array, at: number): number =>
-  ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0
-
-const put32 = (bytes: Uint8Array, at: number, value: number): void => {
-  bytes[at] = value >>> 24
-  bytes[at + 1] = value >>> 16
-  bytes[at + 2] = value >>> 8
-  bytes[at + 3] = value
-}
+export const segmentWindowBytes = (pool: PacketPool, id: number): number =>
+  read16(pool.slab, pool.offset(id) + 10) * WINDOW_UNIT

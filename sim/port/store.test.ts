@@ -1,6 +1,5 @@
-import { DatabaseSync } from "node:sqlite"
+import { openMemoryEngine } from "@horizon/bench/world/memory-engine.ts"
 import { type StoreInstance, storeContract } from "@horizon/core/port/store.contract.ts"
-import { EngineError, type SqlEngine } from "@horizon/core/port/store.ts"
 import { Deferred, Effect, Exit, Stream } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import { expect, test } from "vitest"
@@ -10,37 +9,9 @@ import { Kernel, type KernelOptions } from "../kernel/kernel.ts"
 import { Process, WallClock } from "../kernel/process.ts"
 import { layerStore } from "./store.ts"
 
-/** SQLite's extended result codes that these tests meet. */
-const CODES: Readonly<Record<number, string>> = {
-  1: "SQLITE_ERROR",
-  1299: "SQLITE_CONSTRAINT_NOTNULL",
-  1555: "SQLITE_CONSTRAINT_PRIMARYKEY",
-  2067: "SQLITE_CONSTRAINT_UNIQUE"
-}
-
-const memoryEngine = (): SqlEngine => {
-  const database = new DatabaseSync(":memory:")
-  return {
-    name: "node-sqlite",
-    run: (sql, parameters) => {
-      try {
-        const statement = database.prepare(sql)
-        statement.setReturnArrays(true)
-        const rows = statement.all(...(parameters as Array<string>)) as unknown as Array<Array<unknown>>
-        return { columns: statement.columns().map((column) => column.name), rows }
-      } catch (cause) {
-        const { errcode, message } = cause as { errcode: number; message: string }
-        throw new EngineError(CODES[errcode] ?? `SQLITE_${errcode}`, message)
-      }
-    },
-    inTransaction: () => database.isTransaction,
-    close: () => database.close()
-  }
-}
-
 const boot = (options: Partial<DiskOptions> = {}, order: Omit<KernelOptions, "seed"> = {}) => {
   const kernel = new Kernel({ seed: 1, ...order })
-  const disk = new Disk({ kernel, host: "host", openEngine: memoryEngine, ...options })
+  const disk = new Disk({ kernel, host: "host", openEngine: openMemoryEngine, ...options })
   let life = 0
   const start = () => new Process({ kernel, name: `node#${++life}`, wall: new WallClock(kernel, 0) })
   const use = <A, E>(process: Process, body: (sql: SqlClient) => Effect.Effect<A, E>): A =>
@@ -216,7 +187,7 @@ test("a statement streams its rows", () => {
 
 test("an engine that throws something odd is an unknown error, not a defect", () => {
   const engine = {
-    ...memoryEngine(),
+    ...openMemoryEngine(),
     run: () => {
       throw "odd"
     }

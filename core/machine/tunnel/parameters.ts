@@ -5,7 +5,7 @@
  * gateway address, 4 bytes in network order | lease time u32 LE, seconds. There is one encoding of each value.
  */
 
-import { read32, write32 } from "./ipv4.ts"
+import { read32, write32 } from "../../wire/big-endian.ts"
 import { broadcastAddress, PREFIX_LENGTH, prefixIndex, prefixOf } from "./prefix.ts"
 
 /** Length of the encoding. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
-import { echoReplyInPlace } from "./ipv4.ts"
-import { pingPacket } from "./packet.fixture.ts"
+import { echoReplyInPlace } from "../../wire/icmp.ts"
+import { pingPacket } from "../../wire/ipv4-packet.fixture.ts"
 import { PROOF_INTERVAL_NS, PROOF_RETRY_NS, PROOF_STALE_NS, TunnelProof } from "./proof.ts"
 
 const ADDRESS = 0x0a4d0005

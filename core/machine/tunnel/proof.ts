@@ -12,12 +12,10 @@ import {
   echoDataAt,
   echoIdentifier,
   echoSequence,
-  ipv4Destination,
-  ipv4Source,
   isEchoReply,
-  isIpv4Packet,
   writeEchoRequest
-} from "./ipv4.ts"
+} from "../../wire/icmp.ts"
+import { ipv4Destination, ipv4Source, isIpv4Packet } from "../../wire/ipv4.ts"
 
 const MS_NS = 1_000_000
 /** How often the tunnel is proved while it works. */

@@ -1,7 +1,8 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
-import { echoSequence, ipv4Destination, ipv4Source, isEchoReply, isIpv4Packet, LIMITED_BROADCAST } from "./ipv4.ts"
-import { ipv4Packet, pingPacket } from "./packet.fixture.ts"
+import { echoSequence, isEchoReply } from "../../wire/icmp.ts"
+import { ipv4Destination, ipv4Source, isIpv4Packet, LIMITED_BROADCAST } from "../../wire/ipv4.ts"
+import { ipv4Packet, pingPacket } from "../../wire/ipv4-packet.fixture.ts"
 import { parsePrefix } from "./prefix.ts"
 import { FATE, FATE_NAMES, TunnelSwitch } from "./switch.ts"
 

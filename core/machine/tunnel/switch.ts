@@ -9,16 +9,12 @@
 import { assert } from "../../assert.ts"
 import {
   echoReplyInPlace,
-  ipv4Destination,
-  ipv4Source,
   isEchoRequest,
-  isIpv4Packet,
-  isMulticast,
-  LIMITED_BROADCAST,
   mayAnswerWithError,
   UNREACHABLE_BYTES_MAX,
   writeHostUnreachable
-} from "./ipv4.ts"
+} from "../../wire/icmp.ts"
+import { ipv4Destination, ipv4Source, isIpv4Packet, isMulticast, LIMITED_BROADCAST } from "../../wire/ipv4.ts"
 import { broadcastAddress, gatewayAddress, type Prefix, prefixIndex, prefixSize } from "./prefix.ts"
 import { TokenBucket } from "./token-bucket.ts"
 

@@ -1,17 +1,13 @@
-/** IPv4 packets for the tests of the tunnel's machines. */
+/** IPv4 packets for tests. */
 
-import { internetChecksum, write16, write32, writeEchoRequest } from "./ipv4.ts"
+import { writeEchoRequest } from "./icmp.ts"
+import { IPV4_HEADER_BYTES, sealIpv4Header, writeIpv4Header } from "./ipv4.ts"
 
 /** A UDP-numbered IPv4 packet with `payload` behind a plain header. */
 export const ipv4Packet = (source: number, destination: number, payload: Uint8Array, protocol = 17): Uint8Array => {
   const bytes = new Uint8Array(20 + payload.length)
-  bytes[0] = 0x45
-  write16(bytes, 2, bytes.length)
-  bytes[8] = 64
-  bytes[9] = protocol
-  write32(bytes, 12, source)
-  write32(bytes, 16, destination)
-  write16(bytes, 10, internetChecksum(bytes, 0, 20))
+  writeIpv4Header(bytes, 0, bytes.length, protocol, source, destination)
+  sealIpv4Header(bytes, 0, IPV4_HEADER_BYTES)
   bytes.set(payload, 20)
   return bytes
 }

@@ -2,38 +2,14 @@ import fc from "fast-check"
 import { expect, test } from "vitest"
 import {
   echoReplyInPlace,
-  internetChecksum,
-  ipv4Destination,
-  ipv4Source,
   isEchoReply,
   isEchoRequest,
-  isIpv4Packet,
-  isMulticast,
   mayAnswerWithError,
   UNREACHABLE_BYTES_MAX,
   writeHostUnreachable
-} from "./ipv4.ts"
-import { ipv4Packet, pingPacket } from "./packet.fixture.ts"
-
-test("the checksum is that of the example in RFC 1071, also with an odd byte at the end", () => {
-  const example = new Uint8Array([0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7])
-  expect(internetChecksum(example, 0, 8)).toBe(0xddf2 ^ 0xffff)
-  expect(internetChecksum(new Uint8Array([9, 0x00, 0x01, 0xf2]), 1, 3)).toBe(0xf201 ^ 0xffff)
-})
-
-test("a header from the wire is accepted, and with any one bit of it changed it is not", () => {
-  // A UDP packet of 115 bytes from 192.168.0.1 to 192.168.0.199.
-  const header = "45000073000040004011b861c0a80001c0a800c7"
-  const packet = new Uint8Array(0x73)
-  for (let i = 0; i < 20; i++) packet[i] = Number.parseInt(header.slice(2 * i, 2 * i + 2), 16)
-  expect(isIpv4Packet(packet, 0, packet.length)).toBe(true)
-  expect([ipv4Source(packet, 0), ipv4Destination(packet, 0)]).toEqual([0xc0a80001, 0xc0a800c7])
-  for (let bit = 0; bit < 160; bit++) {
-    const changed = packet.slice()
-    changed[bit >> 3] ^= 1 << (bit & 7)
-    expect(isIpv4Packet(changed, 0, changed.length)).toBe(false)
-  }
-})
+} from "./icmp.ts"
+import { internetChecksum, ipv4Destination, ipv4Source, isIpv4Packet } from "./ipv4.ts"
+import { ipv4Packet, pingPacket } from "./ipv4-packet.fixture.ts"
 
 test("a reply is a sound packet back to where the request came from, with the same data", () => {
   const address = fc.nat(0xffffffff)
@@ -93,8 +69,4 @@ test("only pings and what is no ICMP may be answered by an error, and no later f
     false,
     false
   ])
-})
-
-test("224.0.0.0/4 is multicast and its neighbours are not", () => {
-  expect([0xdfffffff, 0xe0000000, 0xefffffff, 0xf0000000].map(isMulticast)).toEqual([false, true, true, false])
 })
