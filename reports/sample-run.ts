@@ -20,6 +20,7 @@ export const sampleRun = (change: Partial<Run> = {}): Run => ({
   nodeVersion: "v24.21.0",
   failures: [],
   repro: "npx horizon scenario run two-links --world simulated --seed 7",
+  reached: [],
   drawn: { "client.reconnectMs": 250, shuffled: true },
   timelineHash: "fedcba9876543210",
   ...change

@@ -8,6 +8,7 @@ import { EXIT } from "@horizon/core/measure/run.ts"
 import type { CheckInput } from "./check/check.ts"
 import { CHECKS } from "./check/registry.ts"
 import type { CheckSpec, Scenario } from "./scenario.ts"
+import { SOMETIMES } from "./sometimes.ts"
 
 /** Runs every check and goal. */
 export const judge = (input: CheckInput): ReadonlyArray<CheckOutcome> => [
@@ -27,6 +28,7 @@ export const validateScenario = (scenario: Scenario): ReadonlyArray<string> => {
   for (const spec of [...scenario.checks, ...scenario.goals]) {
     if (CHECKS[spec.check] === undefined) problems.push(`unknown check "${spec.check}"`)
   }
+  for (const id of scenario.sometimes ?? []) if (SOMETIMES[id] === undefined) problems.push(`unknown rare path "${id}"`)
   for (const placed of [...scenario.nodes, ...scenario.actors]) {
     if (!hosts.has(placed.host)) problems.push(`${placed.name} is placed on unknown host "${placed.host}"`)
   }

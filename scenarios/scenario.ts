@@ -63,6 +63,8 @@ export interface Scenario {
   readonly swarm?: SwarmSpec
   readonly checks: ReadonlyArray<CheckSpec>
   readonly goals: ReadonlyArray<CheckSpec>
+  /** Rare paths that a suite of seeds must reach (scenarios/sometimes.ts). */
+  readonly sometimes?: ReadonlyArray<string>
   /** Planted faults by name (core/port/fault-points.ts). */
   readonly plant?: ReadonlyArray<string>
   /** A canary passes if, and only if, the run comes to this verdict. */

@@ -178,8 +178,7 @@ const NOT_LOGGED = new Set<TraceEvent["kind"]>([
   "sample",
   "message",
   "broker.heartbeat",
-  "broker.request",
-  "sometimes"
+  "broker.request"
 ])
 
 /**

@@ -8,6 +8,7 @@ import { EXIT } from "@horizon/core/measure/run.ts"
 import { judge, worstVerdict } from "@horizon/scenarios/judge.ts"
 import type { Scenario } from "@horizon/scenarios/scenario.ts"
 import { needsOf } from "@horizon/scenarios/scenario.ts"
+import { SOMETIMES } from "@horizon/scenarios/sometimes.ts"
 import { CHECKPOINT_EVERY } from "@horizon/sim/kernel/digest.ts"
 import type { World, WorldRunOptions, WorldRunOutcome } from "../world/world.ts"
 import { makeDocument } from "./document.ts"
@@ -134,6 +135,7 @@ const makeRun = (
     simulatedSeconds: round(outcome.seconds),
     wallSeconds: round(wallSeconds),
     drawn: outcome.drawn,
+    reached: (options.scenario.sometimes ?? []).filter((id) => SOMETIMES[id].reached(outcome.trace.events)),
     timelineHash: createHash("sha256").update(JSON.stringify(outcome.timeline)).digest("hex").slice(0, 16)
   }
 }
@@ -154,6 +156,7 @@ const emptyRun = ({ scenario, world, seed }: RunOnceOptions, verdict: Verdict, f
   failures: failure === undefined ? [] : [failure],
   repro: `npx horizon scenario run ${scenario.name} --world ${world.name} --seed ${seed}`,
   drawn: {},
+  reached: [],
   timelineHash: ""
 })
 

@@ -13,6 +13,7 @@ import { EXIT } from "@horizon/core/measure/run.ts"
 import { writeReport } from "@horizon/reports/report.ts"
 import { SCENARIOS } from "@horizon/scenarios/registry.ts"
 import { needsOf } from "@horizon/scenarios/scenario.ts"
+import { SOMETIMES, SUITE_SEEDS } from "@horizon/scenarios/sometimes.ts"
 import { WORLDS } from "../world/registry.ts"
 import type { PlannedRun, Shard } from "./plan.ts"
 import { offered, planRuns } from "./plan.ts"
@@ -48,6 +49,8 @@ export type RunnerEvent =
 
 export interface RunnerResult {
   readonly runs: ReadonlyArray<Run>
+  /** Rare paths that no seed of a large suite reached, as sentences. */
+  readonly neverReached: ReadonlyArray<string>
   readonly exitCode: number
 }
 
@@ -85,7 +88,12 @@ export const runScenarios = async (request: RunRequest): Promise<RunnerResult> =
     const { html } = await writeReport(request.out)
     request.onEvent({ kind: "report", path: html })
   }
-  return { runs: sink.runs, exitCode: request.signal?.aborted ? EXIT.interrupted : worstExit(sink.runs) }
+  const neverReached = unreached(sink.runs)
+  return {
+    runs: sink.runs,
+    neverReached,
+    exitCode: request.signal?.aborted ? EXIT.interrupted : exitOf(sink.runs, neverReached)
+  }
 }
 
 /** Runs a stored document's scenario again: same world, seed and fault timeline; the digest must be the same. */
@@ -102,7 +110,7 @@ export const replay = async (
   const sink = new ResultSink({ onEvent }, 1)
   const request = { onEvent, ...(signal === undefined ? {} : { signal }) }
   await runHere(planned, request, sink, document.timeline as ReadonlyArray<Fault>)
-  return { runs: sink.runs, exitCode: worstExit(sink.runs), digestWanted: digest }
+  return { runs: sink.runs, neverReached: [], exitCode: worstExit(sink.runs), digestWanted: digest }
 }
 
 const runHere = async (
@@ -168,6 +176,22 @@ class ResultSink {
     }
     this.request.onEvent({ kind: "finished", run, index, of: this.of })
   }
+}
+
+/** What scenarios hope to reach and no run of a suite did; small suites are not held to it. */
+export const unreached = (runs: ReadonlyArray<Run>): ReadonlyArray<string> =>
+  SCENARIOS.flatMap(({ name, sometimes = [] }) => {
+    const suite = runs.filter((run) => run.scenario === name && run.verdict !== "skipped")
+    if (suite.length < SUITE_SEEDS) return []
+    const reached = new Set(suite.flatMap((run) => run.reached))
+    return sometimes
+      .filter((id) => !reached.has(id))
+      .map((id) => `in none of ${suite.length} runs of ${name} ${SOMETIMES[id].sentence} (${id})`)
+  })
+
+const exitOf = (runs: ReadonlyArray<Run>, neverReached: ReadonlyArray<string>): number => {
+  const exitCode = worstExit(runs)
+  return exitCode === EXIT.pass && neverReached.length > 0 ? EXIT.unknown : exitCode
 }
 
 /** The exit code of a batch: that of its gravest run; skipped only if nothing ran at all. */

@@ -93,7 +93,6 @@ export interface TraceFields {
 
   // --- invariants that are watched while the run goes on
   "invariant.broken": { readonly id: string; readonly sentence: string }
-  sometimes: { readonly id: string }
 
   // --- the moment around which a report draws its sequence diagram
   message: { readonly to: string; readonly label: string; readonly bytes: number; readonly lost: string }

@@ -71,6 +71,8 @@ export interface Run {
   readonly repro: string
   /** Options drawn from the seed (knobs, swarm families). */
   readonly drawn: Readonly<Record<string, string | number | boolean>>
+  /** Ids of rare paths (scenarios/sometimes.ts) that the scenario hopes to reach, and this run did. */
+  readonly reached: ReadonlyArray<string>
   /** SHA-256 of the fault timeline, first 16 hex digits. */
   readonly timelineHash: string
 }

@@ -30,6 +30,7 @@ const run = (change: Partial<Run>): Run => ({
   failures: [],
   repro: "npx horizon scenario run lossy-wifi --seed 1",
   drawn: {},
+  reached: [],
   timelineHash: "",
   ...change
 })

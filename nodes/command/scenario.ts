@@ -43,6 +43,7 @@ export interface RunRequest {
 
 export interface RunnerResult {
   readonly runs: ReadonlyArray<Run>
+  readonly neverReached?: ReadonlyArray<string>
   readonly exitCode: number
 }
 
@@ -230,6 +231,7 @@ export const runBatch = <R extends RunnerResult>(
       if (!json) printVerdicts(result.runs, screen)
       if (report !== undefined) screen.err(`report: ${report}`)
       const exitCode = after(result)
+      for (const sentence of result.neverReached ?? []) screen.err(`never reached: ${sentence}`)
       printFailures(result.runs, screen)
       return exitCode
     }

@@ -2,6 +2,7 @@
 
 import { ALWAYS, buildLab, clientOf, lanActors, playerActors } from "../plan.ts"
 import type { Scenario } from "../scenario.ts"
+import { SOMETIMES } from "../sometimes.ts"
 
 const members = ["ada", "ben", "cem", "dora"]
 
@@ -28,6 +29,7 @@ export const swarm: Scenario = {
   actors: [...lanActors({ members, ratePerSecond: 2 }), ...playerActors("arcade", "arena", 4)],
   faults: [],
   swarm: { nodes: ["broker", "gw-north", "gw-south", "arena", ...members.map(clientOf)], faultsMax: 12 },
+  sometimes: Object.keys(SOMETIMES),
   checks: [
     ...ALWAYS,
     { check: "status-truthful", params: {} },
