@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process"
-import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -48,6 +48,5 @@ test.each(commands)("%s does what the README says, exit code 0", { timeout: 120_
 test("every path that the README names is there", () => {
   const paths = [...readme.matchAll(/\]\(([a-zA-Z][^):]*)\)/g)].map(([, path]) => path)
   expect(paths.length).toBeGreaterThan(3)
-  for (const path of paths)
-    expect(() => cpSync(join(ROOT, path), join(folder, "copy"), { recursive: true, force: true }), path).not.toThrow()
+  expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([])
 })
