@@ -3,7 +3,7 @@
 import { brokerHalfOutage, brokerHerd, brokerOutage } from "./cases/broker-away.scenario.ts"
 import { canaryLease, canaryNonce, canaryRealTime, canaryReconnect, canaryReplay } from "./cases/canary.scenario.ts"
 import { flagship } from "./cases/flagship.scenario.ts"
-import { clockStepOverTicketExpiry, gatewayCrashRestart } from "./cases/node.scenario.ts"
+import { clockStepOverTicketExpiry, gatewayCrashRestart, pausedClient } from "./cases/node.scenario.ts"
 import { lossyWifi, natRebinding, oneWayPartition } from "./cases/path.scenario.ts"
 import { game32, lanParty, steadyState } from "./cases/steady.scenario.ts"
 import { swarm } from "./cases/swarm.scenario.ts"
@@ -21,6 +21,7 @@ export const SCENARIOS: ReadonlyArray<Scenario> = [
   oneWayPartition,
   natRebinding,
   clockStepOverTicketExpiry,
+  pausedClient,
   swarm,
   flagship,
   canaryReplay,

@@ -167,9 +167,14 @@ export class SimLab {
     stop: (name, stopped) => this.stop(this.node(name), stopped),
     start: (name) => this.start(name),
     pause: (name) => {
-      const { process } = this.node(name)
-      process?.pause()
-      return () => process?.resume()
+      const { process, incarnation } = this.node(name)
+      if (!process?.alive) return () => {}
+      process.pause()
+      this.write(name, "node.paused", { incarnation })
+      return () => {
+        process.resume()
+        if (process.alive) this.write(name, "node.resumed", { incarnation })
+      }
     },
     stepClock: (name, stepMs) => this.node(name).place.wall.step(stepMs),
     driftClock: (name, driftPpm) => {

@@ -8,6 +8,9 @@ export interface TraceFields {
   // --- life of nodes, written by the world
   "node.started": { readonly incarnation: number }
   "node.ready": { readonly incarnation: number }
+  /** The node stands still, as by SIGSTOP: what it said last is not what it says now. */
+  "node.paused": { readonly incarnation: number }
+  "node.resumed": { readonly incarnation: number }
   "node.stopped": {
     readonly incarnation: number
     readonly outcome: "clean" | "crashed" | "failed"

@@ -86,3 +86,42 @@ export const clockStepOverTicketExpiry: Scenario = {
     { check: "ops-recovered", params: { op: "tunnel-ping", actorKind: "tunnel-member" } }
   ]
 }
+
+const pause = buildLab({ gateways: ["gw-north", "gw-south"], games: [], homes })
+
+/** First found by swarm seed 671: what a client said before it was stopped was taken for what it says. */
+export const pausedClient: Scenario = {
+  name: "paused-client",
+  summary:
+    "A member's client stands still for 16 s, longer than sessions live: the others go on, and it comes back by itself to its address.",
+  tags: ["tunnel", "resilience", "regression"],
+  durationMs: 40_000,
+  livenessMs: 20_000,
+  ...pause,
+  actors: lanActors({ members, ratePerSecond: 10 }),
+  faults: [{ kind: "pause", node: clientOf("ada"), atMs: 8_000, forMs: 16_000 }],
+  checks: [
+    ...ALWAYS,
+    { check: "status-truthful", params: {} },
+    { check: "same-addresses", params: {} },
+    {
+      check: "ops-succeed",
+      params: {
+        op: "tunnel-ping",
+        actors: ["lan-ben", "lan-cem", "lan-dora"],
+        to: ["ben", "cem", "dora"],
+        fromMs: 6_000,
+        toMs: 38_000,
+        because: "between the others"
+      }
+    },
+    {
+      check: "ops-succeed",
+      params: { op: "tunnel-ping", fromMs: 26_000, toMs: 38_000, because: "two seconds after it goes on" }
+    }
+  ],
+  goals: [
+    { check: "clients-are", params: { state: "connected" } },
+    { check: "ops-recovered", params: { op: "tunnel-ping", actorKind: "tunnel-member" } }
+  ]
+}

@@ -113,6 +113,8 @@ export const statusTruthful: Check = {
       input.scenario.nodes.filter((node) => node.kind === "client").map((node) => [node.host, node.name])
     )
     const hostOf = new Map(input.scenario.actors.map((actor) => [actor.name, actor.host]))
+    /** What each client said last, also while it stands still and so says nothing. */
+    const states = new Map<string, string>()
     /** Since when each client says that it is connected. */
     const since = new Map<string, number>()
     /** Per pair of hosts: the last success, or the moment from which there should be one. */
@@ -121,10 +123,14 @@ export const statusTruthful: Check = {
     let checked = 0
     for (const event of input.events) {
       if (event.kind === "client.status") {
+        states.set(event.node, event.fields.state)
         if (event.fields.state !== "connected") since.delete(event.node)
         else if (!since.has(event.node)) since.set(event.node, event.atNs)
-      } else if (event.kind === "node.stopped") {
+      } else if (event.kind === "node.stopped" || event.kind === "node.paused") {
+        if (event.kind === "node.stopped") states.delete(event.node)
         since.delete(event.node)
+      } else if (event.kind === "node.resumed" && states.get(event.node) === "connected") {
+        since.set(event.node, event.atNs)
       } else if (event.kind === "op.done" && event.fields.op === "tunnel-ping") {
         const from = hostOf.get(event.fields.actor) ?? ""
         const pair = `${from} ${event.fields.to}`
