@@ -188,3 +188,29 @@ export const ALWAYS: ReadonlyArray<CheckSpec> = [
   { check: "one-holder-per-address", params: {} },
   { check: "watched-invariants", params: {} }
 ]
+
+/** Clients say only what is so. */
+export const STATUS_TRUTHFUL: CheckSpec = { check: "status-truthful", params: {} }
+
+/** Of the pings through the tunnel that were due in a window, at most a share is lost; none if no share is named. */
+export const pings = (params: {
+  readonly fromMs: number
+  readonly toMs: number
+  readonly actors?: ReadonlyArray<string>
+  readonly to?: ReadonlyArray<string>
+  readonly lostPpmMax?: number
+  /** Completes "of tunnel-ping … at most". */
+  readonly because?: string
+}): CheckSpec => ({ check: "ops-succeed", params: { op: "tunnel-ping", ...params } })
+
+/** Only the pings among these members. */
+export const among = (...members: ReadonlyArray<string>) => ({
+  actors: members.map((member) => `lan-${member}`),
+  to: members
+})
+
+/** Everybody is connected and reaches everybody. */
+export const BACK_TO_NORMAL: ReadonlyArray<CheckSpec> = [
+  { check: "clients-are", params: { state: "connected" } },
+  { check: "ops-recovered", params: { op: "tunnel-ping", actorKind: "tunnel-member" } }
+]

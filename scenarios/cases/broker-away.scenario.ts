@@ -1,6 +1,18 @@
 /** The broker is away: members must not notice, new ones must be told, and its return must not be a stampede. */
 
-import { ALWAYS, BROKER_URL, buildLab, clientNode, clientOf, lanActors, PERSONAL_KEY } from "../plan.ts"
+import {
+  ALWAYS,
+  among,
+  BACK_TO_NORMAL,
+  BROKER_URL,
+  buildLab,
+  clientNode,
+  clientOf,
+  lanActors,
+  PERSONAL_KEY,
+  pings,
+  STATUS_TRUTHFUL
+} from "../plan.ts"
 import type { ActorSpec, Scenario } from "../scenario.ts"
 
 const members = ["ada", "ben", "cem", "dora"]
@@ -46,28 +58,14 @@ const brokerAway = (name: string, mode: "down" | "half", summary: string): Scena
   ],
   checks: [
     ...ALWAYS,
-    { check: "status-truthful", params: {} },
-    {
-      check: "ops-succeed",
-      params: {
-        op: "tunnel-ping",
-        to: ["ada", "cem", "dora"],
-        actors: ["lan-ada", "lan-cem", "lan-dora"],
-        fromMs: OUTAGE_MS.from - 5_000,
-        toMs: 55_000,
-        because: "during the outage"
-      }
-    },
-    {
-      check: "ops-succeed",
-      params: {
-        op: "tunnel-ping",
-        actors: ["lan-ben"],
-        fromMs: 31_000,
-        toMs: OUTAGE_MS.to,
-        because: "after a restart on an old ticket"
-      }
-    },
+    STATUS_TRUTHFUL,
+    pings({
+      ...among("ada", "cem", "dora"),
+      fromMs: OUTAGE_MS.from - 5_000,
+      toMs: 55_000,
+      because: "during the outage"
+    }),
+    pings({ actors: ["lan-ben"], fromMs: 31_000, toMs: OUTAGE_MS.to, because: "after a restart on an old ticket" }),
     { check: "client-says", params: { client: clientOf(late), pattern: "broker" } },
     {
       check: "broker-link-recovers",
@@ -79,10 +77,7 @@ const brokerAway = (name: string, mode: "down" | "half", summary: string): Scena
       params: { op: "broker-list", fromMs: OUTAGE_MS.to + 1_000, toMs: 58_000, because: "after the broker's return" }
     }
   ],
-  goals: [
-    { check: "clients-are", params: { state: "connected" } },
-    { check: "ops-recovered", params: { op: "tunnel-ping", actorKind: "tunnel-member" } }
-  ]
+  goals: BACK_TO_NORMAL
 })
 
 export const brokerOutage = brokerAway(

@@ -1,6 +1,6 @@
 /** Canaries: runs with a planted fault that the testbed must find. One that is not found fails the suite. */
 
-import { ALWAYS, buildLab, lanActors } from "../plan.ts"
+import { ALWAYS, BACK_TO_NORMAL, buildLab, lanActors } from "../plan.ts"
 import type { Scenario } from "../scenario.ts"
 
 const members = ["ada", "ben"]
@@ -14,10 +14,7 @@ const canary: Omit<Scenario, "name" | "summary" | "canary"> = {
   actors: lanActors({ members, ratePerSecond: 20 }),
   faults: [],
   checks: [...ALWAYS],
-  goals: [
-    { check: "clients-are", params: { state: "connected" } },
-    { check: "ops-recovered", params: { op: "tunnel-ping", actorKind: "tunnel-member" } }
-  ]
+  goals: BACK_TO_NORMAL
 }
 
 export const canaryReplay: Scenario = {

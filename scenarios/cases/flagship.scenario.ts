@@ -1,7 +1,7 @@
 /** The main job: everything together, and a bad evening for it. */
 
 import type { Fault } from "@horizon/core/lab/fault.ts"
-import { ALWAYS, buildLab, lanActors, playerActors } from "../plan.ts"
+import { ALWAYS, BACK_TO_NORMAL, buildLab, lanActors, pings, playerActors, STATUS_TRUTHFUL } from "../plan.ts"
 import type { Scenario } from "../scenario.ts"
 import { WIFI_STORM } from "../storm/wifi.ts"
 
@@ -48,27 +48,18 @@ export const flagship: Scenario = {
   ],
   checks: [
     ...ALWAYS,
-    { check: "status-truthful", params: {} },
+    STATUS_TRUTHFUL,
     { check: "honest-never-flagged", params: { cheaters: [] } },
     { check: "views-agree", params: {} },
-    { check: "ops-succeed", params: { op: "tunnel-ping", fromMs: 8_000, toMs: 18_000, because: "before the storm" } },
-    {
-      check: "ops-succeed",
-      params: { op: "tunnel-ping", fromMs: 20_000, toMs: 40_000, lostPpmMax: 80_000, because: "in the Wi-Fi storm" }
-    },
-    {
-      check: "ops-succeed",
-      params: { op: "tunnel-ping", fromMs: 45_000, toMs: 78_000, because: "before, during and after the broker outage" }
-    },
+    pings({ fromMs: 8_000, toMs: 18_000, because: "before the storm" }),
+    pings({ fromMs: 20_000, toMs: 40_000, lostPpmMax: 80_000, because: "in the Wi-Fi storm" }),
+    pings({ fromMs: 45_000, toMs: 78_000, because: "before, during and after the broker outage" }),
     {
       check: "broker-link-recovers",
       params: { nodes: ["gw-north", "gw-south", "arena"], endMs: 70_000, withinMs: 5_000 }
     },
     { check: "no-thundering-herd", params: { endMs: 70_000, forMs: 5_000, windowMs: 100, attemptsMax: 6 } },
-    {
-      check: "ops-succeed",
-      params: { op: "tunnel-ping", fromMs: 90_000, toMs: 118_000, because: "after the gateway crash" }
-    },
+    pings({ fromMs: 90_000, toMs: 118_000, because: "after the gateway crash" }),
     {
       check: "occurs",
       params: {
@@ -81,9 +72,5 @@ export const flagship: Scenario = {
     },
     { check: "input-effect", params: { fromMs: 5_000, percentile: 99, maxUs: 100_000 } }
   ],
-  goals: [
-    { check: "clients-are", params: { state: "connected" } },
-    { check: "ops-recovered", params: { op: "tunnel-ping", actorKind: "tunnel-member" } },
-    { check: "players-play", params: {} }
-  ]
+  goals: [...BACK_TO_NORMAL, { check: "players-play", params: {} }]
 }

@@ -1,6 +1,6 @@
 /** Nodes die, and clocks jump. */
 
-import { ALWAYS, buildLab, clientOf, lanActors } from "../plan.ts"
+import { ALWAYS, among, BACK_TO_NORMAL, buildLab, clientOf, lanActors, pings, STATUS_TRUTHFUL } from "../plan.ts"
 import type { Scenario } from "../scenario.ts"
 
 const members = ["ada", "ben", "cem", "dora"]
@@ -22,17 +22,11 @@ export const gatewayCrashRestart: Scenario = {
   faults: [{ kind: "crash", node: "gateway", atMs: 12_000, downMs: 3_000 }],
   checks: [
     ...ALWAYS,
-    { check: "status-truthful", params: {} },
+    STATUS_TRUTHFUL,
     { check: "same-addresses", params: {} },
-    {
-      check: "ops-succeed",
-      params: { op: "tunnel-ping", fromMs: 30_000, toMs: 38_000, because: "well after the restart" }
-    }
+    pings({ fromMs: 30_000, toMs: 38_000, because: "well after the restart" })
   ],
-  goals: [
-    { check: "clients-are", params: { state: "connected" } },
-    { check: "ops-recovered", params: { op: "tunnel-ping", actorKind: "tunnel-member" } }
-  ]
+  goals: BACK_TO_NORMAL
 }
 
 const clock = buildLab({
@@ -58,33 +52,11 @@ export const clockStepOverTicketExpiry: Scenario = {
   ],
   checks: [
     ...ALWAYS,
-    { check: "status-truthful", params: {} },
-    {
-      check: "ops-succeed",
-      params: {
-        op: "tunnel-ping",
-        actors: ["lan-ada", "lan-cem", "lan-dora"],
-        to: ["ada", "cem", "dora"],
-        fromMs: 6_000,
-        toMs: 48_000,
-        because: "whose sessions were up"
-      }
-    },
-    {
-      check: "ops-succeed",
-      params: {
-        op: "tunnel-ping",
-        actors: ["lan-ben"],
-        fromMs: 40_000,
-        toMs: 48_000,
-        because: "of the member that came back"
-      }
-    }
+    STATUS_TRUTHFUL,
+    pings({ ...among("ada", "cem", "dora"), fromMs: 6_000, toMs: 48_000, because: "whose sessions were up" }),
+    pings({ actors: ["lan-ben"], fromMs: 40_000, toMs: 48_000, because: "of the member that came back" })
   ],
-  goals: [
-    { check: "clients-are", params: { state: "connected" } },
-    { check: "ops-recovered", params: { op: "tunnel-ping", actorKind: "tunnel-member" } }
-  ]
+  goals: BACK_TO_NORMAL
 }
 
 const pause = buildLab({ gateways: ["gw-north", "gw-south"], games: [], homes })
@@ -102,26 +74,10 @@ export const pausedClient: Scenario = {
   faults: [{ kind: "pause", node: clientOf("ada"), atMs: 8_000, forMs: 16_000 }],
   checks: [
     ...ALWAYS,
-    { check: "status-truthful", params: {} },
+    STATUS_TRUTHFUL,
     { check: "same-addresses", params: {} },
-    {
-      check: "ops-succeed",
-      params: {
-        op: "tunnel-ping",
-        actors: ["lan-ben", "lan-cem", "lan-dora"],
-        to: ["ben", "cem", "dora"],
-        fromMs: 6_000,
-        toMs: 38_000,
-        because: "between the others"
-      }
-    },
-    {
-      check: "ops-succeed",
-      params: { op: "tunnel-ping", fromMs: 26_000, toMs: 38_000, because: "two seconds after it goes on" }
-    }
+    pings({ ...among("ben", "cem", "dora"), fromMs: 6_000, toMs: 38_000, because: "between the others" }),
+    pings({ fromMs: 26_000, toMs: 38_000, because: "two seconds after it goes on" })
   ],
-  goals: [
-    { check: "clients-are", params: { state: "connected" } },
-    { check: "ops-recovered", params: { op: "tunnel-ping", actorKind: "tunnel-member" } }
-  ]
+  goals: BACK_TO_NORMAL
 }

@@ -1,6 +1,18 @@
 /** The path between members and gateways misbehaves: burst loss, one-way silence, a NAT that forgets. */
 
-import { ALWAYS, buildLab, clientOf, HOME_DOWN, HOME_UP, lanActors, WIFI } from "../plan.ts"
+import {
+  ALWAYS,
+  among,
+  BACK_TO_NORMAL,
+  buildLab,
+  clientOf,
+  HOME_DOWN,
+  HOME_UP,
+  lanActors,
+  pings,
+  STATUS_TRUTHFUL,
+  WIFI
+} from "../plan.ts"
 import type { Scenario } from "../scenario.ts"
 import { WIFI_STORM } from "../storm/wifi.ts"
 
@@ -32,13 +44,10 @@ export const lossyWifi: Scenario = {
   faults: [],
   checks: [
     ...ALWAYS,
-    { check: "status-truthful", params: {} },
+    STATUS_TRUTHFUL,
     // Ada and Ben cross two lossy legs each way: four times about 1 % stationary loss.
-    { check: "ops-succeed", params: { op: "tunnel-ping", fromMs: 6_000, toMs: 28_000, lostPpmMax: 80_000 } },
-    {
-      check: "ops-succeed",
-      params: { op: "tunnel-ping", actors: ["lan-cem"], to: ["dora"], fromMs: 6_000, toMs: 28_000 }
-    },
+    pings({ fromMs: 6_000, toMs: 28_000, lostPpmMax: 80_000 }),
+    pings({ ...among("cem", "dora"), fromMs: 6_000, toMs: 28_000 }),
     { check: "occurs", params: { kind: "session.closed", atLeast: 0, atMost: 0, because: "sessions closed" } },
     { check: "latency-at-most", params: { op: "tunnel-ping", percentile: 99, maxUs: 80_000, fromMs: 6_000 } }
   ],
@@ -64,26 +73,14 @@ export const oneWayPartition: Scenario = {
   faults: [{ kind: "partition", a: ["gw-north"], b: ["ada"], direction: "a-to-b", atMs: 12_000, forMs: 20_000 }],
   checks: [
     ...ALWAYS,
-    { check: "status-truthful", params: {} },
-    {
-      check: "ops-succeed",
-      params: {
-        op: "tunnel-ping",
-        actors: ["lan-ben", "lan-cem", "lan-dora"],
-        to: ["ben", "cem", "dora"],
-        fromMs: 6_000,
-        toMs: 48_000
-      }
-    },
+    STATUS_TRUTHFUL,
+    pings({ ...among("ben", "cem", "dora"), fromMs: 6_000, toMs: 48_000 }),
     {
       check: "status-leaves",
       params: { client: clientOf("ada"), state: "connected", fromMs: 12_000, withinMs: 12_000 }
     }
   ],
-  goals: [
-    { check: "clients-are", params: { state: "connected" } },
-    { check: "ops-recovered", params: { op: "tunnel-ping", actorKind: "tunnel-member" } }
-  ]
+  goals: BACK_TO_NORMAL
 }
 
 const nat = buildLab({
@@ -113,21 +110,16 @@ export const natRebinding: Scenario = {
   })),
   checks: [
     ...ALWAYS,
-    { check: "status-truthful", params: {} },
+    STATUS_TRUTHFUL,
     { check: "occurs", params: { kind: "session.roamed", atLeast: 4, because: "sessions roam" } },
     { check: "occurs", params: { kind: "session.closed", atLeast: 0, atMost: 0, because: "sessions closed" } },
-    ...[0, 1, 2, 3].map((index) => ({
-      check: "ops-succeed",
-      params: {
-        op: "tunnel-ping",
+    ...[0, 1, 2, 3].map((index) =>
+      pings({
         fromMs: 8_100 + index * 4_000,
         toMs: 11_800 + index * 4_000,
         because: `0.1 s after rebinding ${index + 1}`
-      }
-    }))
+      })
+    )
   ],
-  goals: [
-    { check: "clients-are", params: { state: "connected" } },
-    { check: "ops-recovered", params: { op: "tunnel-ping", actorKind: "tunnel-member" } }
-  ]
+  goals: BACK_TO_NORMAL
 }

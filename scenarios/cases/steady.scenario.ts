@@ -1,6 +1,6 @@
 /** Without faults: the main job at rest, a LAN party, a full game. These run on plain links, so in every world. */
 
-import { ALWAYS, buildLab, lanActors, playerActors } from "../plan.ts"
+import { ALWAYS, buildLab, lanActors, pings, playerActors, STATUS_TRUTHFUL } from "../plan.ts"
 import type { Scenario } from "../scenario.ts"
 
 const pair = ["alice", "bob"]
@@ -22,8 +22,8 @@ export const steadyState: Scenario = {
   faults: [],
   checks: [
     ...ALWAYS,
-    { check: "status-truthful", params: {} },
-    { check: "ops-succeed", params: { op: "tunnel-ping", fromMs: 5_000, toMs: 9_000 } },
+    STATUS_TRUTHFUL,
+    pings({ fromMs: 5_000, toMs: 9_000 }),
     { check: "all-pairs", params: { op: "tunnel-ping", hosts: pair } }
   ],
   goals: [{ check: "clients-are", params: { state: "connected" } }]
@@ -48,8 +48,8 @@ export const lanParty: Scenario = {
   faults: [],
   checks: [
     ...ALWAYS,
-    { check: "status-truthful", params: {} },
-    { check: "ops-succeed", params: { op: "tunnel-ping", fromMs: 6_000, toMs: 11_000, lostPpmMax: 2_000 } },
+    STATUS_TRUTHFUL,
+    pings({ fromMs: 6_000, toMs: 11_000, lostPpmMax: 2_000 }),
     { check: "all-pairs", params: { op: "tunnel-ping", hosts: party } }
   ],
   goals: [{ check: "clients-are", params: { state: "connected" } }]

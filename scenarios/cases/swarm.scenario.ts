@@ -1,6 +1,6 @@
 /** The swarm: all nodes, all families of faults, drawn from the seed. */
 
-import { ALWAYS, buildLab, clientOf, lanActors, playerActors } from "../plan.ts"
+import { ALWAYS, buildLab, clientOf, lanActors, playerActors, STATUS_TRUTHFUL } from "../plan.ts"
 import type { Scenario } from "../scenario.ts"
 import { SOMETIMES } from "../sometimes.ts"
 
@@ -32,7 +32,7 @@ export const swarm: Scenario = {
   sometimes: Object.keys(SOMETIMES),
   checks: [
     ...ALWAYS,
-    { check: "status-truthful", params: {} },
+    STATUS_TRUTHFUL,
     { check: "honest-never-flagged", params: { cheaters: [] } },
     { check: "views-agree", params: {} }
   ],
