@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, expect, test } from "vitest"
 
@@ -18,7 +18,11 @@ const commands = lines.filter((line) => line.startsWith("npx horizon "))
 const type = (line: string): Promise<{ code: number | null; out: string }> =>
   new Promise((resolve) => {
     const [, ...words] = line.split(/\s+/).slice(1)
-    const child = spawn(join(ROOT, "node_modules/.bin/horizon"), words, {
+    const bin = join(ROOT, "node_modules/.bin")
+    // npx puts the project's binaries, the runtime among them, first on the path.
+    const env = { ...process.env, PATH: `${bin}${delimiter}${process.env["PATH"]}` }
+    const child = spawn(join(bin, "horizon"), words, {
+      env,
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"]
     })

@@ -72,10 +72,14 @@ const matched = (runs: ReadonlyArray<Run>, documents: ReadonlyMap<string, RunDoc
 
 const readRecords = async (path: string): Promise<ReadonlyArray<Run>> => {
   const lines = (await readText(path)).split("\n")
-  return lines.flatMap((line, index) => {
+  const runs = lines.flatMap((line, index) => {
     if (line.trim() === "") return []
     return [parsed<Run>(`${path}, line ${index + 1}`, line, RUN)]
   })
+  // Workers finish in any order; a reader wants scenarios as they were asked for, and seeds ascending.
+  const order = [...new Set(runs.map((run) => `${run.scenario} ${run.world}`))]
+  const rank = (run: Run): number => order.indexOf(`${run.scenario} ${run.world}`)
+  return runs.sort((a, b) => rank(a) - rank(b) || a.seed - b.seed)
 }
 
 const readDocument = async (path: string): Promise<RunDocument> => {

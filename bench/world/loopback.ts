@@ -18,6 +18,7 @@ import { formatV4 } from "@horizon/core/wire/address.ts"
 import { layerClock } from "@horizon/real/clock.ts"
 import { nodeCrypto } from "@horizon/real/crypto.ts"
 import { layerEntropy } from "@horizon/real/entropy.ts"
+import { layerHostFacts } from "@horizon/real/host-facts.ts"
 import { layerHttpClient, layerHttpServer } from "@horizon/real/http.ts"
 import { layerKeys } from "@horizon/real/keys.ts"
 import { layerStore } from "@horizon/real/store.ts"
@@ -205,13 +206,14 @@ class LoopbackLab {
       base,
       Layer.provide(layerUdp, base),
       this.tunOf(spec.host).layerTun(),
+      layerHostFacts,
       Layer.succeedContext(Context.make(Lifecycle, { ready }))
     )
     const program = nodeProgram(spec, addressOf)
-    if (spec.kind !== "broker") return Effect.provide(program, ports) as Effect.Effect<void, unknown>
-    const server = layerHttpServer({ host: this.address(spec.host), port: spec.config["port"] as number })
+    if (program.kind === "plain") return Effect.provide(program.run, ports)
+    const server = layerHttpServer({ host: this.address(spec.host), port: program.port })
     const store = layerStore(`file:${join(this.folder, `${spec.name}.db`)}`)
-    return Effect.provide(program, Layer.mergeAll(ports, server, store)) as Effect.Effect<void, unknown>
+    return Effect.provide(program.run, Layer.mergeAll(ports, server, store))
   }
 
   private actorEffect(spec: ActorSpec): Effect.Effect<void, unknown> {

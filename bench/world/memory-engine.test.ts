@@ -31,3 +31,12 @@ test("each engine is a database of its own", () => {
   one.run("CREATE TABLE t (n)", [])
   expect(thrownBy(() => two.run("SELECT n FROM t", []))).toMatchObject({ code: "SQLITE_ERROR" })
 })
+
+test("a statement sees the columns that the table has now, also after the table was altered", () => {
+  const engine = openMemoryEngine()
+  engine.run("CREATE TABLE t (a INTEGER)", [])
+  engine.run("INSERT INTO t VALUES (1)", [])
+  expect(engine.run("SELECT * FROM t", []).columns).toEqual(["a"])
+  engine.run("ALTER TABLE t ADD COLUMN b INTEGER", [])
+  expect(engine.run("SELECT * FROM t", [])).toEqual({ columns: ["a", "b"], rows: [[1, null]] })
+})

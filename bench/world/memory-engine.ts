@@ -11,6 +11,9 @@ const CODES: Readonly<Record<number, string>> = {
   2067: "SQLITE_CONSTRAINT_UNIQUE"
 }
 
+/** Statements after which the columns of others may have changed. */
+const SCHEMA_CHANGE = /^\s*(CREATE|ALTER|DROP)\b/i
+
 /** Opens an empty database, which is gone when it is closed. */
 export const openMemoryEngine = (): SqlEngine => {
   const database = new DatabaseSync(":memory:")
@@ -28,6 +31,7 @@ export const openMemoryEngine = (): SqlEngine => {
     name: "sqlite in memory",
     run: (sql, parameters): EngineRows => {
       try {
+        if (SCHEMA_CHANGE.test(sql)) statements.clear()
         const statement = prepared(sql)
         const columns = statement.columns().map((column) => column.name)
         const values = parameters as ReadonlyArray<never>

@@ -23,14 +23,15 @@ export const fillIn = <A>(value: A, addressOf: (host: string) => string): A => {
   return value
 }
 
-/** Services a node program may ask of its world. */
-type PortsOf<F> = F extends (config: any) => Effect.Effect<any, any, infer R> ? R : never
-export type NodePorts = PortsOf<typeof broker> | PortsOf<typeof gateway> | PortsOf<typeof client> | PortsOf<typeof game>
+/** The program of a node. A broker needs an HTTP server and a store besides what every node needs, so a world tells the two apart. */
+export type NodeProgram =
+  | { readonly kind: "broker"; readonly run: ReturnType<typeof broker>; readonly port: number }
+  | { readonly kind: "plain"; readonly run: Effect.Effect<void, unknown, PlainPorts> }
 
-export const nodeProgram = (
-  spec: NodeSpec,
-  addressOf: (host: string) => string
-): Effect.Effect<void, unknown, NodePorts> => {
+type PortsOf<E> = E extends Effect.Effect<any, any, infer R> ? R : never
+type PlainPorts = PortsOf<ReturnType<typeof gateway> | ReturnType<typeof client> | ReturnType<typeof game>>
+
+export const nodeProgram = (spec: NodeSpec, addressOf: (host: string) => string): NodeProgram => {
   const config = <S extends Settings>(settings: S): ConfigOf<S> => {
     for (const key of Object.keys(spec.config)) {
       if (settings[key] === undefined) throw new Error(`node ${spec.name}: there is no setting "${key}"`)
@@ -38,13 +39,15 @@ export const nodeProgram = (
     return configWith(settings, fillIn(spec.config, addressOf) as Partial<ConfigOf<S>>)
   }
   switch (spec.kind) {
-    case "broker":
-      return broker(config(brokerSettings))
+    case "broker": {
+      const settings = config(brokerSettings)
+      return { kind: "broker", run: broker(settings), port: settings.port }
+    }
     case "gateway":
-      return gateway(config(gatewaySettings))
+      return { kind: "plain", run: gateway(config(gatewaySettings)) }
     case "client":
-      return client(config(clientSettings))
+      return { kind: "plain", run: client(config(clientSettings)) }
     case "game":
-      return game(config(gameSettings))
+      return { kind: "plain", run: game(config(gameSettings)) }
   }
 }

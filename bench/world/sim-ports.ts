@@ -10,6 +10,7 @@ import type { ActorSpec, NodeSpec } from "@horizon/scenarios/scenario.ts"
 import type { Process } from "@horizon/sim/kernel/process.ts"
 import { layerClock } from "@horizon/sim/port/clock.ts"
 import { layerEntropy } from "@horizon/sim/port/entropy.ts"
+import { Hardware, layerHostFacts } from "@horizon/sim/port/host-facts.ts"
 import { layerHttpServer } from "@horizon/sim/port/http.ts"
 import { layerHttpClient } from "@horizon/sim/port/http-client.ts"
 import { layerKeys } from "@horizon/sim/port/keys.ts"
@@ -43,12 +44,13 @@ export const nodeEffect = (
     basePorts(lab, spec.name, place, process),
     place.udp.layer(process),
     place.tun.layerTun(process),
+    layerHostFacts(new Hardware(spec.host)),
     Layer.succeedContext(Context.make(Lifecycle, { ready }))
   )
   const program = nodeProgram(spec, addressOf)
-  if (spec.kind !== "broker") return Effect.provide(program, ports) as Effect.Effect<void, unknown>
-  const server = layerHttpServer(place.host, process, spec.config["port"] as number)
-  return Effect.provide(program, Layer.mergeAll(ports, server, layerStore(place.disk))) as Effect.Effect<void, unknown>
+  if (program.kind === "plain") return Effect.provide(program.run, ports)
+  const server = layerHttpServer(place.host, process, program.port)
+  return Effect.provide(program.run, Layer.mergeAll(ports, server, layerStore(place.disk)))
 }
 
 export const actorEffect = (

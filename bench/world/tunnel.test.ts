@@ -24,6 +24,7 @@ import { Process, WallClock } from "@horizon/sim/kernel/process.ts"
 import { Network } from "@horizon/sim/net/network.ts"
 import { layerClock } from "@horizon/sim/port/clock.ts"
 import { layerEntropy } from "@horizon/sim/port/entropy.ts"
+import { Hardware, layerHostFacts } from "@horizon/sim/port/host-facts.ts"
 import { layerHttpServer, setOutage } from "@horizon/sim/port/http.ts"
 import { layerHttpClient } from "@horizon/sim/port/http-client.ts"
 import { layerKeys } from "@horizon/sim/port/keys.ts"
@@ -163,6 +164,7 @@ const boot = (options: { seed?: number; planted?: string; broker?: object; gatew
         layerUdp(host, process),
         layerClock(process),
         layerEntropy(process),
+        layerHostFacts(new Hardware(name)),
         layerKeys(own.disk),
         layerHttpClient(host, process),
         own.tun.tun.layerTun(process),

@@ -1,7 +1,9 @@
 /** What administrators manage: registration keys for servers, personal keys for members, and the broker's own figures. */
 
 import { Schema } from "effect"
+import { FingerprintChange } from "./fingerprint.ts"
 import { bytesExactly, Count, Cursor, label, Name, PAGE_MAX, Rights, Tags, TimeMs } from "./scalar.ts"
+import { ServerEntry, ServerPage } from "./server.ts"
 
 /** Longest life of a key, in days, when one is given. */
 const LIFE_DAYS_MAX = 3650
@@ -79,6 +81,22 @@ const page = <S extends Schema.Constraint>(entry: S) =>
   Schema.Struct({ keys: Schema.Array(entry), cursor: Schema.NullOr(Cursor) })
 export const RegistrationKeyPage = page(RegistrationKeyEntry)
 export const PersonalKeyPage = page(PersonalKeyEntry)
+
+/** One server as administrators see it: what members see, and what the broker has noticed about its hardware. */
+export const AdminServerEntry = Schema.Struct({
+  ...ServerEntry.fields,
+  /**
+   * `none`: the server told none when it last registered. `same`: as when the broker first saw one. Else how it changed when it
+   * last did; what to make of that is for people to decide.
+   */
+  fingerprint: Schema.Union([Schema.Literals(["none", "same"]), FingerprintChange]),
+  /** When it last changed; null = never. */
+  fingerprintChangedMs: Schema.NullOr(TimeMs)
+})
+export type AdminServerEntry = typeof AdminServerEntry.Type
+
+export const AdminServerPage = Schema.Struct({ ...ServerPage.fields, servers: Schema.Array(AdminServerEntry) })
+export type AdminServerPage = typeof AdminServerPage.Type
 
 /** What a revocation took with it. */
 export const Revoked = Schema.Struct({

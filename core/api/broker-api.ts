@@ -3,6 +3,7 @@
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import {
+  AdminServerPage,
   BrokerStatus,
   PersonalKeyCreated,
   PersonalKeyPage,
@@ -82,7 +83,7 @@ const members = HttpApiGroup.make("members")
 const admin = HttpApiGroup.make("admin")
   .add(
     HttpApiEndpoint.get("status", "/status", { success: BrokerStatus }),
-    HttpApiEndpoint.get("listServers", "/servers", { query: serverListQuery, success: ServerPage }),
+    HttpApiEndpoint.get("listServers", "/servers", { query: serverListQuery, success: AdminServerPage }),
     HttpApiEndpoint.post("revokeServer", "/servers/:id/revoke", { params: { id: KeyId }, success: Revoked }),
     HttpApiEndpoint.get("listConnections", "/connections", { query: connectionListQuery, success: ConnectionPage }),
     HttpApiEndpoint.post("createRegistrationKey", "/registration-keys", {

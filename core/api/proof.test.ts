@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { apiKey, isApiKey, visiblePart } from "./api-key.ts"
 import { fromBase64Url, toBase64Url } from "./base64url.ts"
+import type { Fingerprint } from "./fingerprint.ts"
 import {
   formatCredential,
   parseCredential,
@@ -36,6 +37,17 @@ describe("what is signed", () => {
     expect(text(proofs[0]).startsWith("horizon/1 register")).toBe(true)
     expect(JSON.parse(text(proofs[1]))[0]).toBe("horizon/1 request")
     expect(JSON.parse(text(proofs[2]))[0]).toBe("horizon/1 ticket-request")
+  })
+
+  test("a registration without a fingerprint has the bytes that it always had, and each fingerprint changes them", () => {
+    const [challenge, key, brokerKey] = [1, 2, 3].map((n) => new Uint8Array(32).fill(n))
+    const a = { kind: "cpu" as const, hash: new Uint8Array(16).fill(1) }
+    const b = { kind: "nic" as const, hash: new Uint8Array(16).fill(2) }
+    const proof = (...fingerprint: Fingerprint) => text(registrationProof(challenge, key, brokerKey, fingerprint))
+    const without = text(registrationProof(challenge, key, brokerKey))
+    expect(without).toBe(`horizon/1 register${[1, 2, 3].map((n) => String.fromCharCode(n).repeat(32)).join("")}`)
+    const all = [without, proof(a), proof(b), proof(a, b), proof(b, a), proof({ ...a, kind: "nic" })]
+    expect(new Set(all).size).toBe(all.length)
   })
 
   test("every field of a request changes the bytes", () => {

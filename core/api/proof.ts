@@ -8,13 +8,29 @@
 
 import { bytesToHex, concatBytes, utf8ToBytes } from "@noble/hashes/utils.js"
 import { toBase64Url } from "./base64url.ts"
+import { type Fingerprint, formatFingerprint } from "./fingerprint.ts"
 
 /** How far the time in a signature may be from the broker's wall clock, either way. */
 export const SIGNATURE_WINDOW_MS = 60_000
 
-/** A server proves that it has the key under which it registers, to the broker that asked. */
-export const registrationProof = (challenge: Uint8Array, publicKey: Uint8Array, brokerKey: Uint8Array): Uint8Array =>
-  concatBytes(utf8ToBytes("horizon/1 register"), challenge, publicKey, brokerKey)
+/**
+ * A server proves that it has the key under which it registers, to the broker that asked, and vouches for its fingerprint, so that
+ * nobody on the way can change it or leave it out. All before it has a fixed length; without one the bytes are those of servers
+ * that know none.
+ */
+export const registrationProof = (
+  challenge: Uint8Array,
+  publicKey: Uint8Array,
+  brokerKey: Uint8Array,
+  fingerprint?: Fingerprint
+): Uint8Array =>
+  concatBytes(
+    utf8ToBytes("horizon/1 register"),
+    challenge,
+    publicKey,
+    brokerKey,
+    utf8ToBytes(fingerprint === undefined ? "" : formatFingerprint(fingerprint))
+  )
 
 /** What a server signs with each request. */
 export interface SignedRequest {

@@ -22,6 +22,8 @@ const StoredRegistration = Schema.Struct({
   version: Schema.Literal(1),
   /** What was declared, as text: another declaration needs another registration. */
   declaration: Schema.String,
+  /** The fingerprint that was told, as text; left out or empty = none. */
+  fingerprint: Schema.optionalKey(Schema.String),
   serverId: KeyId,
   session: bytesExactly(16),
   brokerKey: PublicKey,

@@ -15,6 +15,10 @@ export class RequestSigner {
   private readonly serverId: string
   private readonly keys: Keys["Service"]
   private readonly declaration: string
+  private readonly fingerprint: string
+  /** The fingerprint with which the session was made. */
+  private told = ""
+  private declined = false
   private session: Uint8Array | undefined
   private key: Uint8Array | undefined
   private counter = 0
@@ -30,6 +34,8 @@ export class RequestSigner {
     readonly keys: Keys["Service"]
     /** The declaration now wanted; a cached session for another one is not used. */
     readonly declaration: string
+    /** The host's present fingerprint as text; empty = none. */
+    readonly fingerprint: string
     readonly cached: StoredRegistration | undefined
   }) {
     this.crypto = options.crypto
@@ -37,10 +43,12 @@ export class RequestSigner {
     this.serverId = options.serverId
     this.keys = options.keys
     this.declaration = options.declaration
+    this.fingerprint = options.fingerprint
     const { cached } = options
     if (cached === undefined) return
     this.key = cached.brokerKey
     if (cached.declaration === options.declaration) this.session = cached.session
+    this.told = cached.fingerprint ?? ""
     this.counter = cached.counterEnd
     this.counterEnd = cached.counterEnd
     this.after = cached.revocationsAfter
@@ -51,6 +59,16 @@ export class RequestSigner {
     return this.session !== undefined
   }
 
+  /** Whether the broker should hear of another fingerprint, though the session is good. */
+  owesFingerprint(): boolean {
+    return this.session !== undefined && this.told !== this.fingerprint && !this.declined
+  }
+
+  /** The broker will not hear of it: the next start tries again. */
+  declineFingerprint(): void {
+    this.declined = true
+  }
+
   brokerKey(): Uint8Array | undefined {
     return this.key
   }
@@ -59,6 +77,7 @@ export class RequestSigner {
   adopt(session: Uint8Array, brokerKey: Uint8Array): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.session = session
+      this.told = this.fingerprint
       this.key = brokerKey
       this.counter = 0
       this.counterEnd = 0
@@ -135,6 +154,7 @@ export class RequestSigner {
     return writeRegistration({
       version: 1,
       declaration: this.declaration,
+      fingerprint: this.told,
       serverId: this.serverId,
       session: this.session,
       brokerKey: this.key,

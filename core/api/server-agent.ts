@@ -13,12 +13,14 @@ import { deviceId } from "../crypto/identity.ts"
 import { Clock } from "../port/clock.ts"
 import { Crypto } from "../port/crypto.ts"
 import { Entropy } from "../port/entropy.ts"
+import type { HostFact } from "../port/host-facts.ts"
 import { Keys, type KeysError } from "../port/keys.ts"
 import { Trace } from "../port/trace.ts"
 import type { BackoffOptions } from "./backoff.ts"
 import { brokerClient, CALL_TIMEOUT_MS } from "./broker-client.ts"
 import { BrokerClock } from "./broker-clock.ts"
 import type { ConnectionReport } from "./connection.ts"
+import { fingerprintOf, formatFingerprint } from "./fingerprint.ts"
 import { readRegistration } from "./registration-cache.ts"
 import { RequestSigner } from "./request-signer.ts"
 import type { Revocation, ServerDeclaration, ServerMetrics } from "./server.ts"
@@ -32,6 +34,8 @@ export interface ServerAgentOptions extends Omit<ServerDeclaration, "publicKey">
   readonly registrationKey: string
   /** The broker's Ed25519 key if the operator has pinned it; else the first one seen is kept. */
   readonly brokerKey?: Uint8Array
+  /** What the host is made of; the broker gets hashes of it only. */
+  readonly hostFacts?: ReadonlyArray<HostFact>
   /** Figures for the next heartbeat. */
   readonly metrics: () => Omit<ServerMetrics, "uptimeMs">
   /** Called for each ticket that was revoked, so that a live session on it can be ended. */
@@ -98,6 +102,7 @@ const makeLink = (options: ServerAgentOptions, identity: Identity) =>
     const serverId = deviceId(crypto, identity.publicKey)
     const brokerClock = new BrokerClock(clock)
     const declaration = JSON.stringify(declarationOf(options))
+    const fingerprint = fingerprintOf(crypto, identity.publicKey, options.hostFacts ?? [])
     const cached = Option.filter(yield* readRegistration, (found) => found.serverId === serverId)
     const signer = new RequestSigner({
       crypto,
@@ -105,6 +110,7 @@ const makeLink = (options: ServerAgentOptions, identity: Identity) =>
       serverId,
       keys,
       declaration,
+      fingerprint: fingerprint === undefined ? "" : formatFingerprint(fingerprint),
       cached: Option.getOrUndefined(cached)
     })
     const authorize = (request: HttpClientRequest.HttpClientRequest) => signer.authorize(request, brokerClock.nowMs())
@@ -114,6 +120,7 @@ const makeLink = (options: ServerAgentOptions, identity: Identity) =>
     const link = new ServerLink({
       options,
       identity,
+      fingerprint,
       crypto,
       clock,
       trace,

@@ -10,6 +10,7 @@ import { BACKOFF, Backoff, jitterMs } from "./backoff.ts"
 import { BrokerCallError, type BrokerClient, callBroker } from "./broker-client.ts"
 import type { BrokerClock } from "./broker-clock.ts"
 import type { ConnectionReport } from "./connection.ts"
+import type { Fingerprint } from "./fingerprint.ts"
 import { registrationProof } from "./proof.ts"
 import { ReportQueue } from "./report-queue.ts"
 import type { RequestSigner } from "./request-signer.ts"
@@ -27,6 +28,8 @@ const FLUSH_MS = 1_000
 export interface LinkParts {
   readonly options: ServerAgentOptions
   readonly identity: Identity
+  /** `undefined` if nothing is known of the host. */
+  readonly fingerprint: Fingerprint | undefined
   readonly crypto: Crypto["Service"]
   readonly clock: Clock["Service"]
   readonly trace: typeof Trace.Service
@@ -85,6 +88,9 @@ export class ServerLink {
       if (!self.parts.signer.registered()) {
         self.doing = "register"
         yield* self.register()
+      } else if (self.parts.signer.owesFingerprint()) {
+        self.doing = "register"
+        yield* self.tellFingerprint()
       }
       if (self.state.link !== "up" || self.parts.clock.nowNs() >= self.nextHeartbeatNs) {
         self.doing = "heartbeat"
@@ -96,22 +102,39 @@ export class ServerLink {
   }
 
   private register(): Effect.Effect<void, BrokerCallError> {
-    const { options, identity, crypto, signer, open } = this.parts
+    const { options, identity, fingerprint, crypto, signer, open } = this.parts
     const self = this
     return Effect.gen(function* () {
       const declaration = { ...declarationOf(options), publicKey: identity.publicKey }
       const payload = { ...declaration, registrationKey: options.registrationKey }
       const asked = yield* self.call(open.registration.register({ payload }), "register with the broker")
       yield* self.trustBrokerKey(asked.brokerKey)
-      const proof = registrationProof(asked.challenge, identity.publicKey, asked.brokerKey)
+      const proof = registrationProof(asked.challenge, identity.publicKey, asked.brokerKey, fingerprint)
       const signature = crypto.ed25519Sign(identity.seed, proof)
+      const evidence = fingerprint === undefined ? {} : { fingerprint }
       const proved = yield* self.call(
-        open.registration.prove({ payload: { challengeId: asked.challengeId, signature } }),
+        open.registration.prove({ payload: { challengeId: asked.challengeId, signature, ...evidence } }),
         "prove the server's key to the broker"
       )
       yield* self.trustBrokerKey(proved.brokerKey)
       yield* signer.adopt(proved.session, proved.brokerKey)
     })
+  }
+
+  /**
+   * Registers anew because the hardware is not what it was. What the broker answers to that must not take the server down, for
+   * example because the registration key has been revoked since: the session it has is as good as before.
+   */
+  private tellFingerprint(): Effect.Effect<void, BrokerCallError> {
+    const { signer } = this.parts
+    return this.register().pipe(
+      Effect.catchIf(isAnswer, (error) => {
+        if (!error.passing) signer.declineFingerprint()
+        return Effect.logWarning(
+          `The broker could not be told that this host's hardware has changed; the server goes on as registered before. ${error.message}`
+        )
+      })
+    )
   }
 
   private heartbeat(): Effect.Effect<void, BrokerCallError> {
@@ -246,6 +269,8 @@ export class ServerLink {
   }
 }
 
+/** The broker is there and has said no, or something that is not understood. */
+const isAnswer = (error: BrokerCallError): boolean => error.reason === "refused" || error.reason === "protocol"
 /** A batch that will never be taken must not keep the ones behind it, and the heartbeats, from the broker. */
 const isUnfit = (error: BrokerCallError): boolean => error.problem === "malformed" || error.reason === "protocol"
 /** Refusals after which the server registers anew. */

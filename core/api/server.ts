@@ -3,6 +3,7 @@
 import { utf8ToBytes } from "@noble/hashes/utils.js"
 import { Schema } from "effect"
 import { toBase64Url } from "./base64url.ts"
+import { Fingerprint } from "./fingerprint.ts"
 import {
   bytesExactly,
   Count,
@@ -54,8 +55,15 @@ export const RegisterAnswer = Schema.Struct({
 })
 export type RegisterAnswer = typeof RegisterAnswer.Type
 
-/** Second step: the proof. */
-export const ProveRequest = Schema.Struct({ challengeId: bytesExactly(16), signature: Signature })
+/**
+ * Second step: the proof. The fingerprint comes with it and not with the declaration, because this is what the signature covers, and
+ * because the declaration is shown to members.
+ */
+export const ProveRequest = Schema.Struct({
+  challengeId: bytesExactly(16),
+  signature: Signature,
+  fingerprint: Schema.optionalKey(Fingerprint)
+})
 
 /** A registered server's standing: with `session` it signs its requests (auth.ts). */
 export const ProveAnswer = Schema.Struct({

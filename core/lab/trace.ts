@@ -26,6 +26,8 @@ export interface TraceFields {
   // --- broker
   "broker.request": { readonly route: string; readonly status: number; readonly durationNs: number }
   "broker.server-registered": { readonly serverId: string; readonly name: string }
+  /** A server came back on other hardware than it was known on, or on partly other. */
+  "broker.fingerprint-changed": { readonly serverId: string; readonly how: "changed-partly" | "changed" }
   "broker.ticket-issued": {
     readonly ticketId: string
     readonly serverId: string

@@ -10,10 +10,14 @@ import { makeServerEndpoint } from "../machine/session/server.ts"
 import type { ServerEndpoint, ServerOptions, SessionHandler } from "../machine/session/session.ts"
 import { Crypto } from "../port/crypto.ts"
 import { Entropy } from "../port/entropy.ts"
+import { HostFacts } from "../port/host-facts.ts"
 import type { SessionShell } from "../port/session-shell.ts"
 import type { Endpoint } from "../wire/address.ts"
 import { fromKeys, type NodeError } from "./node-error.ts"
 import { pinnedBrokerKey, type ServerConfig } from "./settings.ts"
+
+/** What the link to the broker needs from the world. */
+export type BrokerLinkPorts = ServerAgentPorts | HostFacts
 
 /** Starts the link to the broker, for a server of at most `sessionsMax` sessions that is reached at `endpoint`. */
 export const brokerLink = (
@@ -22,18 +26,21 @@ export const brokerLink = (
   sessionsMax: number,
   endpoint: Endpoint,
   callbacks: Pick<ServerAgentOptions, "metrics" | "onRevoked">
-): Effect.Effect<ServerAgent, NodeError, ServerAgentPorts | Scope.Scope> =>
-  serverAgent({
-    name: config.name,
-    kind,
-    endpoint,
-    region: config.region,
-    capacity: sessionsMax,
-    capabilities: ["ipv4"],
-    brokerUrl: config.brokerUrl,
-    registrationKey: config.registrationKey,
-    ...pinnedBrokerKey(config),
-    ...callbacks
+): Effect.Effect<ServerAgent, NodeError, BrokerLinkPorts | Scope.Scope> =>
+  Effect.gen(function* () {
+    return yield* serverAgent({
+      name: config.name,
+      kind,
+      endpoint,
+      region: config.region,
+      capacity: sessionsMax,
+      capabilities: ["ipv4"],
+      brokerUrl: config.brokerUrl,
+      registrationKey: config.registrationKey,
+      hostFacts: yield* HostFacts.use((facts) => facts.read),
+      ...pinnedBrokerKey(config),
+      ...callbacks
+    })
   }).pipe(Effect.mapError(fromKeys))
 
 /** What the sessions are for: who may come in, what READY tells them, and what becomes of their data. */

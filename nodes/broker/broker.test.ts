@@ -164,7 +164,7 @@ describe("credentials", () => {
     expect(refusal(world, undefined, status).reason).toBe("credential-missing")
     expect(refusal(world, ANNA, status).reason).toBe("credential-unknown")
     expect(refusal(world, `${ADMIN.slice(0, -1)}A`, status).reason).toBe("credential-unknown")
-    expect(world.call(ADMIN, status)).toMatchObject({ personalKeys: 2, registrationKeys: 1, schemaVersion: 1 })
+    expect(world.call(ADMIN, status)).toMatchObject({ personalKeys: 2, registrationKeys: 1, schemaVersion: 2 })
   })
 
   test("a personal key that is made is shown once, works, is listed without its secret, and is refused when revoked", () => {

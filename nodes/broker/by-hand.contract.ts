@@ -2,6 +2,7 @@
 
 import { toBase64Url, utf8 } from "@horizon/core/api/base64url.ts"
 import { type BrokerClient, brokerClient } from "@horizon/core/api/broker-client.ts"
+import type { Fingerprint } from "@horizon/core/api/fingerprint.ts"
 import { isProblem, type Problem } from "@horizon/core/api/problem.ts"
 import {
   formatCredential,
@@ -55,14 +56,18 @@ export const registering = (
   client: BrokerClient,
   n: number,
   change: Partial<ReturnType<typeof declaration>> = {},
-  key = REGISTRATION
+  key = REGISTRATION,
+  fingerprint?: Fingerprint
 ) =>
   Effect.gen(function* () {
     const payload = { ...declaration(n), ...change, registrationKey: key }
     const asked = yield* client.registration.register({ payload })
-    const proof = registrationProof(asked.challenge, payload.publicKey, asked.brokerKey)
+    const proof = registrationProof(asked.challenge, payload.publicKey, asked.brokerKey, fingerprint)
     const signature = nobleCrypto.ed25519Sign(identity(n).seed, proof)
-    const proved = yield* client.registration.prove({ payload: { challengeId: asked.challengeId, signature } })
+    const evidence = fingerprint === undefined ? {} : { fingerprint }
+    const proved = yield* client.registration.prove({
+      payload: { challengeId: asked.challengeId, signature, ...evidence }
+    })
     return { n, ...proved }
   })
 

@@ -2,6 +2,7 @@
 
 import { isApiKey, visiblePart } from "@horizon/core/api/api-key.ts"
 import { fromBase64Url, toBase64Url, utf8 } from "@horizon/core/api/base64url.ts"
+import type { Fingerprint, FingerprintChange } from "@horizon/core/api/fingerprint.ts"
 import { problem } from "@horizon/core/api/problem.ts"
 import { registrationProof } from "@horizon/core/api/proof.ts"
 import {
@@ -17,6 +18,7 @@ import { deviceId } from "@horizon/core/crypto/identity.ts"
 import { randomBytes } from "@horizon/core/port/entropy.ts"
 import { Effect, Option, Schema } from "effect"
 import { refuseChallenge, refuseRegistrationKey, refuseServer } from "./decisions.ts"
+import { notice } from "./fingerprint.ts"
 import type { Answer, BrokerParts } from "./parts.ts"
 import { fromHex, toHex } from "./record-id.ts"
 import type { RegistrationKeyRow } from "./store/key-store.ts"
@@ -66,7 +68,12 @@ export const register = (
   })
 
 /** Second step: the signature over the challenge makes the server known, with a new session. */
-export const prove = (parts: BrokerParts, challengeId: Uint8Array, signature: Uint8Array): Answer<ProveAnswer> =>
+export const prove = (
+  parts: BrokerParts,
+  challengeId: Uint8Array,
+  signature: Uint8Array,
+  fingerprint: Fingerprint | undefined
+): Answer<ProveAnswer> =>
   Effect.gen(function* () {
     const { crypto, config, servers, identity, trace } = parts
     const nowMs = parts.clock.wallMs()
@@ -77,7 +84,7 @@ export const prove = (parts: BrokerParts, challengeId: Uint8Array, signature: Ui
     const declaration = Option.getOrUndefined(decodeDeclaration(challenge.declaration))
     assert(declaration !== undefined, "A declaration in the store is what this broker wrote.")
     const asked = fromBase64Url(challenge.challenge) ?? new Uint8Array(0)
-    const message = registrationProof(asked, declaration.publicKey, identity.publicKey)
+    const message = registrationProof(asked, declaration.publicKey, identity.publicKey, fingerprint)
     if (!crypto.ed25519Verify(declaration.publicKey, message, signature)) {
       return yield* Effect.fail(
         problem("proof-invalid", "The signature over the challenge is not that of the key that was declared.")
@@ -85,8 +92,9 @@ export const prove = (parts: BrokerParts, challengeId: Uint8Array, signature: Ui
     }
     const record: ServerRecord = { id: deviceId(crypto, declaration.publicKey), ...declaration, provedMs: nowMs }
     const session = randomBytes(parts.random, 16)
-    yield* parts.sql.withTransaction(admit(parts, challenge, record, session, nowMs))
+    const change = yield* parts.sql.withTransaction(admit(parts, challenge, record, session, fingerprint))
     trace("broker.server-registered", { serverId: record.id, name: record.name })
+    if (change !== undefined) trace("broker.fingerprint-changed", { serverId: record.id, how: change })
     return {
       serverId: record.id,
       session,
@@ -96,15 +104,19 @@ export const prove = (parts: BrokerParts, challengeId: Uint8Array, signature: Ui
     }
   })
 
-/** All or nothing: the challenge is taken, a use of the key if the server is new, and the server is written. */
+/**
+ * All or nothing: the challenge is taken, a use of the key if the server is new, and the server is written. Answers how the server's
+ * fingerprint has changed, if it has.
+ */
 const admit = (
   parts: BrokerParts,
   challenge: ChallengeRow,
   record: ServerRecord,
   session: Uint8Array,
-  nowMs: number
-): Answer<void> =>
+  fingerprint: Fingerprint | undefined
+): Answer<FingerprintChange | undefined> =>
   Effect.gen(function* () {
+    const nowMs = record.provedMs
     const { crypto, servers, keys, identity } = parts
     if (!(yield* servers.takeChallenge(challenge.id))) {
       return yield* Effect.fail(problem("challenge-unknown", "The challenge was answered already. Register again."))
@@ -119,6 +131,7 @@ const admit = (
         problem("registration-key-used-up", "Another server has taken the last use of the registration key.")
       )
     }
+    const noticed = notice(known?.fingerprint ?? null, fingerprint, nowMs)
     const put = yield* servers.put(
       {
         record,
@@ -126,11 +139,13 @@ const admit = (
         signature: toBase64Url(crypto.ed25519Sign(identity.seed, serverRecordBytes(record))),
         tags: key.tags,
         registrationKeyId: key.id,
-        session: toBase64Url(session)
+        session: toBase64Url(session),
+        fingerprint: noticed.known
       },
       nowMs
     )
     if (!put) return yield* Effect.fail(problem("server-revoked", "The server was revoked by an administrator."))
+    return noticed.change
   })
 
 /** The key with this text, whatever its state; `undefined` if there is none. */

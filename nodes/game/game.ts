@@ -6,7 +6,7 @@
  * may be away at any time, also when the game server starts: tickets are checked offline with the broker's cached key.
  */
 
-import type { ServerAgent, ServerAgentPorts } from "@horizon/core/api/server-agent.ts"
+import type { ServerAgent } from "@horizon/core/api/server-agent.ts"
 import { CLOSE, type ServerEndpoint } from "@horizon/core/machine/session/session.ts"
 import { Clock } from "@horizon/core/port/clock.ts"
 import { FaultPoints } from "@horizon/core/port/fault-points.ts"
@@ -16,7 +16,7 @@ import { Trace } from "@horizon/core/port/trace.ts"
 import type { Udp, UdpSocket } from "@horizon/core/port/udp.ts"
 import { heartbeatMetrics } from "@horizon/core/server/metrics.ts"
 import { badSetting, type NodeError } from "@horizon/core/server/node-error.ts"
-import { brokerLink, every, sessionEndpoint } from "@horizon/core/server/server.ts"
+import { type BrokerLinkPorts, brokerLink, every, sessionEndpoint } from "@horizon/core/server/server.ts"
 import { advertisedEndpoint, bindSocket } from "@horizon/core/server/socket.ts"
 import { type Endpoint, formatEndpoint } from "@horizon/core/wire/address.ts"
 import { Effect, type Scope } from "effect"
@@ -24,7 +24,7 @@ import { Arena } from "./arena.ts"
 import { traceSamples } from "./metrics.ts"
 import { GAME_WORDS, type GameConfig } from "./settings.ts"
 
-export type GamePorts = Udp | ServerAgentPorts
+export type GamePorts = Udp | BrokerLinkPorts
 
 /** How long a stopping game server waits for its goodbyes and last reports to leave, ms. */
 const FAREWELL_MS = 500
@@ -68,7 +68,7 @@ const assemble = (
   config: GameConfig,
   socket: UdpSocket,
   address: Endpoint
-): Effect.Effect<RunningGame, NodeError, ServerAgentPorts | Scope.Scope> =>
+): Effect.Effect<RunningGame, NodeError, BrokerLinkPorts | Scope.Scope> =>
   Effect.gen(function* () {
     const clock = yield* Clock
     const trace = yield* Trace

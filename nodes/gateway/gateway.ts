@@ -6,7 +6,6 @@
  * also when the gateway starts: tickets are checked offline with the broker's cached key.
  */
 
-import type { ServerAgentPorts } from "@horizon/core/api/server-agent.ts"
 import { CLOSE, type ServerEndpoint } from "@horizon/core/machine/session/session.ts"
 import { formatCidr, gatewayAddress, type Prefix, parsePrefix } from "@horizon/core/machine/tunnel/prefix.ts"
 import { Clock } from "@horizon/core/port/clock.ts"
@@ -18,7 +17,7 @@ import { Trace } from "@horizon/core/port/trace.ts"
 import type { Udp, UdpSocket } from "@horizon/core/port/udp.ts"
 import { heartbeatMetrics } from "@horizon/core/server/metrics.ts"
 import { badSetting, type NodeError } from "@horizon/core/server/node-error.ts"
-import { brokerLink, every, sessionEndpoint } from "@horizon/core/server/server.ts"
+import { type BrokerLinkPorts, brokerLink, every, sessionEndpoint } from "@horizon/core/server/server.ts"
 import { advertisedEndpoint, bindSocket } from "@horizon/core/server/socket.ts"
 import { type Endpoint, formatEndpoint } from "@horizon/core/wire/address.ts"
 import { Effect, type Scope } from "effect"
@@ -27,7 +26,7 @@ import { Members } from "./members.ts"
 import { type GatewayParts, gatewayMetrics, traceMetrics } from "./metrics.ts"
 import { GATEWAY_WORDS, type GatewayConfig } from "./settings.ts"
 
-export type GatewayPorts = Udp | ServerAgentPorts
+export type GatewayPorts = Udp | BrokerLinkPorts
 
 /** How long a stopping gateway waits for its last reports to leave, ms. */
 const FAREWELL_MS = 500
@@ -68,7 +67,7 @@ const assemble = (
   prefix: Prefix,
   socket: UdpSocket,
   endpoint: Endpoint
-): Effect.Effect<RunningGateway, NodeError, ServerAgentPorts | Scope.Scope> =>
+): Effect.Effect<RunningGateway, NodeError, BrokerLinkPorts | Scope.Scope> =>
   Effect.gen(function* () {
     const clock = yield* Clock
     const keys = yield* Keys

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import type { Clock } from "@horizon/core/port/clock.ts"
 import type { Crypto } from "@horizon/core/port/crypto.ts"
 import type { Entropy } from "@horizon/core/port/entropy.ts"
+import type { HostFacts } from "@horizon/core/port/host-facts.ts"
 import type { Keys, KeysError } from "@horizon/core/port/keys.ts"
 import { Lifecycle } from "@horizon/core/port/lifecycle.ts"
 import type { Tun } from "@horizon/core/port/tun.ts"
@@ -14,6 +15,7 @@ import type { HttpClient } from "effect/http/HttpClient"
 import { layerClock } from "./clock.ts"
 import { layerCrypto } from "./crypto.ts"
 import { layerEntropy } from "./entropy.ts"
+import { layerHostFacts } from "./host-facts.ts"
 import { layerHttpClient } from "./http.ts"
 import { layerKeys } from "./keys.ts"
 import { type LogOptions, layerLog, writeLog } from "./log.ts"
@@ -28,7 +30,7 @@ export interface HostOptions {
   readonly onReady?: (info: Readonly<Record<string, string | number>>) => void
 }
 
-export type HostPorts = Clock | Crypto | Entropy | HttpClient | Keys | Tun | Udp
+export type HostPorts = Clock | Crypto | Entropy | HostFacts | HttpClient | Keys | Tun | Udp
 
 /** All ports but those that only the broker has (HTTP server, store). */
 export const layerHost = (options: HostOptions): Layer.Layer<HostPorts, KeysError> =>
@@ -36,6 +38,7 @@ export const layerHost = (options: HostOptions): Layer.Layer<HostPorts, KeysErro
     Layer.provideMerge(layerUdp, layerClock),
     layerCrypto,
     layerEntropy,
+    layerHostFacts,
     layerHttpClient,
     Layer.unwrap(Effect.sync(() => layerKeys(keysDirectory(options.dataDirectory)))),
     layerTun,

@@ -45,6 +45,14 @@ test("lines below the level are not written, neither logs nor trace events", asy
   expect(await logged({ level: "error" }, body)).toEqual([])
 })
 
+test("a server that came back on other hardware is a warning", async () => {
+  const body = Trace.use((trace) =>
+    Effect.sync(() => trace("broker.fingerprint-changed", { serverId: "s1", how: "changed" }))
+  )
+  const [line] = await logged({ level: "warn" }, body)
+  expect(JSON.parse(line)).toMatchObject({ level: "warn", serverId: "s1", how: "changed" })
+})
+
 test("a peer's text cannot write control characters to a terminal nor break a line", async () => {
   const lines = await logged(
     { format: "pretty" },

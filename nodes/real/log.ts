@@ -64,7 +64,7 @@ const INFO: ReadonlySet<string> = new Set([
   "game.player-left",
   "game.tick-late"
 ])
-const WARN: ReadonlySet<string> = new Set(["broker-link.down"])
+const WARN: ReadonlySet<string> = new Set(["broker-link.down", "broker.fingerprint-changed"])
 
 const levelOf = (kind: string): LogLevel =>
   kind === "invariant.broken" ? "error" : WARN.has(kind) ? "warn" : INFO.has(kind) ? "info" : "debug"

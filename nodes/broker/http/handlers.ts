@@ -12,7 +12,7 @@ import { BROKER_VERSION, type BrokerParts } from "../parts.ts"
 import { toHex } from "../record-id.ts"
 import { prove, register } from "../registration.ts"
 import { deregister, heartbeat, reportConnections } from "../server-link.ts"
-import { listServers } from "../server-list.ts"
+import { listServers, listServersForAdmin } from "../server-list.ts"
 import { issueTicket } from "../tickets.ts"
 import { answered } from "./answered.ts"
 import { layerAdminToken, layerMemberKey, layerServerSigned } from "./auth-layers.ts"
@@ -39,7 +39,7 @@ const registrationGroup = (parts: BrokerParts) =>
     handlers.handleAll({
       register: ({ payload: { registrationKey, ...declaration } }) =>
         answered(register(parts, declaration, registrationKey)),
-      prove: ({ payload }) => answered(prove(parts, payload.challengeId, payload.signature))
+      prove: ({ payload }) => answered(prove(parts, payload.challengeId, payload.signature, payload.fingerprint))
     })
   )
 
@@ -68,7 +68,7 @@ const adminGroup = (parts: BrokerParts) =>
   HttpApiBuilder.group(BrokerApi, "admin", (handlers) =>
     handlers.handleAll({
       status: () => answered(brokerStatus(parts)),
-      listServers: ({ query }) => answered(listServers(parts, query)),
+      listServers: ({ query }) => answered(listServersForAdmin(parts, query)),
       revokeServer: ({ params }) => answered(keys.revokeServer(parts, params.id)),
       listConnections: ({ query }) => answered(listConnections(parts, query)),
       createRegistrationKey: ({ payload }) => answered(keys.createRegistrationKey(parts, payload)),

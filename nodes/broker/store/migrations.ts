@@ -129,5 +129,15 @@ export const migrations: ReadonlyArray<Migration> = [
       `CREATE INDEX connections_by_server ON connections (server_id, id)`,
       `CREATE INDEX connections_by_closing ON connections (closed_ms)`
     ]
+  },
+  {
+    id: 2,
+    name: "server-fingerprints",
+    statements: [
+      `ALTER TABLE servers ADD COLUMN fingerprint TEXT`,
+      `ALTER TABLE servers ADD COLUMN fingerprint_told_ms BIGINT`,
+      `ALTER TABLE servers ADD COLUMN fingerprint_change TEXT`,
+      `ALTER TABLE servers ADD COLUMN fingerprint_changed_ms BIGINT`
+    ]
   }
 ]

@@ -1,8 +1,11 @@
 /** Queries for registered servers and for registrations that wait for their proof. */
 
+import { formatFingerprint } from "@horizon/core/api/fingerprint.ts"
 import type { ServerKind, ServerMetrics, ServerRecord } from "@horizon/core/api/server.ts"
+import type { HostFactKind } from "@horizon/core/port/host-facts.ts"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
+import type { KnownFingerprint } from "../fingerprint.ts"
 import { fromText } from "../record-id.ts"
 import { optionalNumber, type Stored } from "./key-store.ts"
 
@@ -20,6 +23,8 @@ export interface ServerRow {
   readonly counter: number
   readonly lastHeardMs: number
   readonly metrics: ServerMetrics | null
+  /** Null until the server has told one. */
+  readonly fingerprint: KnownFingerprint | null
   readonly deregisteredMs: number | null
   readonly revokedMs: number | null
 }
@@ -57,10 +62,11 @@ export const serverStore = (sql: SqlClient.SqlClient) => ({
       readonly tags: ReadonlyArray<string>
       readonly registrationKeyId: string
       readonly session: string
+      readonly fingerprint: KnownFingerprint | null
     },
     nowMs: number
   ): Stored<boolean> => {
-    const { record } = server
+    const { record, fingerprint } = server
     return Effect.map(
       sql<Row>`INSERT INTO servers ${sql.insert({
         id: record.id,
@@ -83,12 +89,18 @@ export const serverStore = (sql: SqlClient.SqlClient) => ({
         status: "online",
         metrics: null,
         deregistered_ms: null,
-        revoked_ms: null
+        revoked_ms: null,
+        fingerprint: fingerprint === null ? null : formatFingerprint(fingerprint.components),
+        fingerprint_told_ms: fingerprint === null ? null : fingerprint.toldMs,
+        fingerprint_change: fingerprint === null ? null : fingerprint.change,
+        fingerprint_changed_ms: fingerprint === null ? null : fingerprint.changedMs
       })} ON CONFLICT (id) DO UPDATE SET name = excluded.name, kind = excluded.kind, address = excluded.address,
         port = excluded.port, region = excluded.region, capacity = excluded.capacity,
         capabilities = excluded.capabilities, tags = excluded.tags, registration_key_id = excluded.registration_key_id,
         signature = excluded.signature, proved_ms = excluded.proved_ms, session = excluded.session, counter = -1,
-        last_heard_ms = excluded.last_heard_ms, status = 'online', deregistered_ms = NULL
+        last_heard_ms = excluded.last_heard_ms, status = 'online', deregistered_ms = NULL,
+        fingerprint = excluded.fingerprint, fingerprint_told_ms = excluded.fingerprint_told_ms,
+        fingerprint_change = excluded.fingerprint_change, fingerprint_changed_ms = excluded.fingerprint_changed_ms
         WHERE servers.revoked_ms IS NULL
         RETURNING id`,
       (rows) => rows.length > 0
@@ -203,8 +215,19 @@ const serverOf = (row: Row): ServerRow => ({
   counter: Number(row.counter),
   lastHeardMs: Number(row.last_heard_ms),
   metrics: row.metrics === null ? null : JSON.parse(row.metrics),
+  fingerprint: row.fingerprint === null ? null : fingerprintRow(row),
   deregisteredMs: optionalNumber(row.deregistered_ms),
   revokedMs: optionalNumber(row.revoked_ms)
+})
+
+const fingerprintRow = (row: Row): KnownFingerprint => ({
+  components: (JSON.parse(row.fingerprint) as ReadonlyArray<[HostFactKind, string]>).map(([kind, hash]) => ({
+    kind,
+    hash: fromText(hash)
+  })),
+  toldMs: Number(row.fingerprint_told_ms),
+  change: row.fingerprint_change,
+  changedMs: optionalNumber(row.fingerprint_changed_ms)
 })
 
 const challengeOf = (row: Row): ChallengeRow => ({
