@@ -221,7 +221,7 @@ describe("rules", () => {
   test("files are named in kebab-case, folders after what they hold", () => {
     const offences = SOURCES.filter(
       (file) =>
-        !/^([a-z0-9-]+\/)*[a-z0-9-]+(\.(test|contract|fixture|fuzz|bench|scenario|config))?\.ts$/.test(file) ||
+        !/^([a-z0-9-]+\/)*[a-z0-9-]+(\.(test|contract|fixture|fuzz|bench|scenario|config|setup))?\.ts$/.test(file) ||
         /(^|\/)(utils?|common|helpers?|types|misc|lib)(\/|\.ts)/.test(file)
     )
     expect(offences).toEqual([])
@@ -239,7 +239,7 @@ describe("rules", () => {
     const dead = SOURCES.filter(
       (file) =>
         !reached.has(file) &&
-        !/\.(test|fuzz|bench|config)\.ts$/.test(file) &&
+        !/\.(test|fuzz|bench|config|setup)\.ts$/.test(file) &&
         !named.some((content) => content.includes(file) || content.includes(`"./${file.split("/").at(-1)}"`))
     )
     expect(dead).toEqual([])
