@@ -257,6 +257,27 @@ test("the lock file holds the native packages of every platform, without which `
   expect(missing).toEqual([])
 })
 
+test("every package of the root is used: by a test, a script or a setting", () => {
+  const root = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"))
+  const settings = ["tsconfig.json", "biome.json", "vitest.config.ts", "bench/test.ts", "package.json"].map((file) =>
+    readFileSync(join(ROOT, file), "utf8")
+  )
+  const used = [
+    ...text.values(),
+    ...settings.map((file) => file.replace(/"(dev)?[dD]ependencies": \{[^}]*\}/g, ""))
+  ].join("\n")
+  // What each is known by where it is used, if that is not its name.
+  const known: Readonly<Record<string, string>> = {
+    typescript: '"tsc"',
+    "@types/node": '"types": ["node"]',
+    "@vitest/coverage-v8": 'provider: "v8"',
+    "@biomejs/biome": '"biome"',
+    node: "node nodes/cli.ts"
+  }
+  const names = Object.keys({ ...root.dependencies, ...root.devDependencies })
+  expect(names.filter((name) => !used.includes(known[name] ?? `"${name}`) && !used.includes(`/${name}/`))).toEqual([])
+})
+
 test("the lock file names no registry host", () => {
   const hosts = Object.entries(lock.packages).filter(([, entry]) => entry.resolved?.includes("://"))
   expect(hosts.map(([name]) => name)).toEqual([])
