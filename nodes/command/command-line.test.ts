@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { RunRequest } from "@horizon/bench/runner/runner.ts"
 import { EXIT, type Run } from "@horizon/core/measure/run.ts"
 import { Cause, Effect, Exit, Fiber } from "effect"
 import { afterAll, expect, test } from "vitest"
@@ -8,7 +9,7 @@ import { CommandFailure, type CommandSpec } from "./command.ts"
 import { type Outcome, runCommandLine } from "./parse.ts"
 import { replayCommand } from "./replay.ts"
 import { reportCommand } from "./report.ts"
-import { type Runner, type RunRequest, scenarioCommand } from "./scenario.ts"
+import { type Runner, scenarioCommand } from "./scenario.ts"
 import type { Screen } from "./screen.ts"
 
 const root = mkdtempSync(join(tmpdir(), "horizon-command-"))
@@ -70,13 +71,19 @@ const fakeRunner = (requests: Array<RunRequest> = []): Runner => ({
       request.onEvent({ kind: "finished", run: runs[runs.length - 1], index: runs.length, of: request.seeds.length })
     }
     if (request.out !== undefined) request.onEvent({ kind: "report", path: join(request.out, "index.html") })
-    return { runs, exitCode: Math.max(...runs.map((one) => one.exitCode)) }
+    const neverReached = request.seeds.length > 100 ? ["in none of them a session roams"] : []
+    return { runs, neverReached, exitCode: Math.max(...runs.map((one) => one.exitCode)) }
   },
   replay: async (file, onEvent) => {
     onEvent({ kind: "planned", runs: 1, workers: 1 })
     onEvent({ kind: "started", scenario: "lossy-wifi", world: "simulated", seed: 1 })
     onEvent({ kind: "finished", run: run({}), index: 1, of: 1 })
-    return { runs: [run({})], exitCode: 0, digestWanted: file.includes("other") ? "f".repeat(16) : "0123456789abcdef" }
+    return {
+      runs: [run({})],
+      neverReached: [],
+      exitCode: 0,
+      digestWanted: file.includes("other") ? "f".repeat(16) : "0123456789abcdef"
+    }
   }
 })
 
@@ -195,6 +202,11 @@ test("a failed run says what should have held, and its repro is the last line on
   expect(said.err.at(-1)).toMatch(
     /^run it again: npx horizon scenario run lossy-wifi --seed 2 {2}# commit abc, timeline none, digest \w+, Node v24$/
   )
+})
+
+test("a large suite that never reached a rare path says so before the failures", async () => {
+  const { err } = await horizon("scenario", "run", "lossy-wifi", "--seeds", "1000..1101")
+  expect(err).toContain("never reached: in none of them a session roams")
 })
 
 test("with --json standard output is one Run record a line and nothing else", async () => {

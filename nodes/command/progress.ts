@@ -3,22 +3,9 @@
  * starts and ends and at each quarter of a long one.
  */
 
+import type { RunnerEvent } from "@horizon/bench/runner/runner.ts"
 import type { Run } from "@horizon/core/measure/run.ts"
 import { paint, type Screen } from "./screen.ts"
-
-/** What the runner tells while it works. */
-export type ProgressEvent =
-  | { readonly kind: "planned"; readonly runs: number; readonly workers: number }
-  | { readonly kind: "started"; readonly scenario: string; readonly world: string; readonly seed: number }
-  | {
-      readonly kind: "progress"
-      readonly scenario: string
-      readonly seed: number
-      readonly seconds: number
-      readonly ofSeconds: number
-    }
-  | { readonly kind: "finished"; readonly run: Run; readonly index: number; readonly of: number }
-  | { readonly kind: "report"; readonly path: string }
 
 const REDRAW_MS = 100
 const BAR_CELLS_MAX = 24
@@ -55,7 +42,7 @@ export class Progress {
     this.startedMs = nowMs()
   }
 
-  handle(event: ProgressEvent): void {
+  handle(event: RunnerEvent): void {
     switch (event.kind) {
       case "planned":
         this.runs = event.runs
@@ -89,7 +76,7 @@ export class Progress {
     this.drawn = false
   }
 
-  private advance(event: Extract<ProgressEvent, { kind: "progress" }>): void {
+  private advance(event: Extract<RunnerEvent, { kind: "progress" }>): void {
     const run = this.current.get(keyOf(event))
     if (run === undefined) return
     run.seconds = event.seconds

@@ -1,11 +1,12 @@
 /** `horizon scenario list` and `horizon scenario run`. */
 
+import type { ListedScenario, RunnerEvent, RunnerResult, RunRequest } from "@horizon/bench/runner/runner.ts"
 import { EXIT, type Run } from "@horizon/core/measure/run.ts"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { didYouMean } from "../config/nearest.ts"
 import { type CommandFailure, type CommandSpec, EXIT_CODES, failure, type Input } from "./command.ts"
-import { Progress, type ProgressEvent } from "./progress.ts"
+import { Progress } from "./progress.ts"
 import { paint, type Screen, table, wrap } from "./screen.ts"
 import { parseSeed, parseSeeds, parseShard } from "./seeds.ts"
 import { printFailures, printVerdicts, summary } from "./verdicts.ts"
@@ -16,35 +17,9 @@ export interface Runner {
   readonly runScenarios: (request: RunRequest) => Promise<RunnerResult>
   readonly replay: (
     file: string,
-    onEvent: (event: ProgressEvent) => void,
+    onEvent: (event: RunnerEvent) => void,
     signal?: AbortSignal
   ) => Promise<RunnerResult & { readonly digestWanted: string }>
-}
-
-export interface ListedScenario {
-  readonly name: string
-  readonly summary: string
-  readonly tags: ReadonlyArray<string>
-  readonly worlds: ReadonlyArray<string>
-  readonly needs: ReadonlyArray<string>
-  readonly durationSeconds: number
-}
-
-export interface RunRequest {
-  readonly names: ReadonlyArray<string>
-  readonly all: boolean
-  readonly world: string
-  readonly seeds: ReadonlyArray<number>
-  readonly shard?: { readonly index: number; readonly count: number }
-  readonly out?: string
-  readonly onEvent: (event: ProgressEvent) => void
-  readonly signal?: AbortSignal
-}
-
-export interface RunnerResult {
-  readonly runs: ReadonlyArray<Run>
-  readonly neverReached?: ReadonlyArray<string>
-  readonly exitCode: number
 }
 
 /** Seed of a run when none is given: the same each time, so that a first run can be compared with anyone's. */
@@ -206,7 +181,7 @@ const parseRequest = (input: Input): Result.Result<Omit<RunRequest, "onEvent" | 
 export const runBatch = <R extends RunnerResult>(
   screen: Screen,
   json: boolean,
-  start: (onEvent: (event: ProgressEvent) => void, signal: AbortSignal) => Promise<R>,
+  start: (onEvent: (event: RunnerEvent) => void, signal: AbortSignal) => Promise<R>,
   after: (result: R) => number = (result) => result.exitCode
 ): Effect.Effect<number, CommandFailure> =>
   Effect.suspend(() => {
@@ -215,7 +190,7 @@ export const runBatch = <R extends RunnerResult>(
     const abort = new AbortController()
     let planned = 0
     let report: string | undefined
-    const onEvent = (event: ProgressEvent): void => {
+    const onEvent = (event: RunnerEvent): void => {
       // What ends because it was told to end has not finished.
       if (abort.signal.aborted) return
       progress.handle(event)
@@ -231,7 +206,7 @@ export const runBatch = <R extends RunnerResult>(
       if (!json) printVerdicts(result.runs, screen)
       if (report !== undefined) screen.err(`report: ${report}`)
       const exitCode = after(result)
-      for (const sentence of result.neverReached ?? []) screen.err(`never reached: ${sentence}`)
+      for (const sentence of result.neverReached) screen.err(`never reached: ${sentence}`)
       printFailures(result.runs, screen)
       return exitCode
     }
