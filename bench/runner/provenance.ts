@@ -21,8 +21,10 @@ export const commit = (): string => {
 const readCommit = (): string => {
   try {
     const head = git("rev-parse", "--short=12", "HEAD")
-    const changes = git("status", "--porcelain") === "" ? "" : git("status", "--porcelain") + git("diff", "HEAD")
-    return changes === "" ? head : `${head}+${createHash("sha256").update(changes).digest("hex").slice(0, 8)}`
+    const status = git("status", "--porcelain")
+    if (status === "") return head
+    const changes = status + git("diff", "HEAD")
+    return `${head}+${createHash("sha256").update(changes).digest("hex").slice(0, 8)}`
   } catch {
     return "unknown"
   }

@@ -9,7 +9,7 @@ import { judge, worstVerdict } from "@horizon/scenarios/judge.ts"
 import type { Scenario } from "@horizon/scenarios/scenario.ts"
 import { needsOf } from "@horizon/scenarios/scenario.ts"
 import { SOMETIMES } from "@horizon/scenarios/sometimes.ts"
-import { CHECKPOINT_EVERY } from "@horizon/sim/kernel/digest.ts"
+import { divergingWindow } from "@horizon/sim/kernel/digest.ts"
 import type { World, WorldRunOptions, WorldRunOutcome } from "../world/world.ts"
 import { makeDocument } from "./document.ts"
 import { commit } from "./provenance.ts"
@@ -86,10 +86,7 @@ const lookTwice = async (
 ): Promise<Failure | undefined> => {
   const second = await world.run(options)
   if (second.digest === first.digest) return undefined
-  const both = Math.min(first.checkpoints.length, second.checkpoints.length)
-  let at = 0
-  while (at < both && first.checkpoints[at] === second.checkpoints[at]) at++
-  const record = { from: at * CHECKPOINT_EVERY, to: (at + 1) * CHECKPOINT_EVERY }
+  const record = divergingWindow(first.checkpoints, second.checkpoints)
   const a = await world.run({ ...options, record })
   const b = await world.run({ ...options, record })
   const index = a.recorded.findIndex(

@@ -71,9 +71,8 @@ const VERSIONS_MAX = 4
 const SUITES_MAX = 8
 export const RETRY_BYTES = 79
 export const ACCEPT_BYTES = 198
-/** The part of ACCEPT before the sealed one, and the sealed part without its tag. */
+/** The part of ACCEPT before the sealed one. */
 export const ACCEPT_CLEAR_BYTES = 86
-export const ACCEPT_SEALED_BYTES = KEY_BYTES + SIGNATURE_BYTES
 export const CONFIRM_CLEAR_BYTES = 15
 /** Device key and signature, in front of the ticket. */
 export const CONFIRM_PROOF_BYTES = KEY_BYTES + SIGNATURE_BYTES

@@ -2,7 +2,7 @@
 
 import type { ServerEndpoint } from "@horizon/core/machine/session/session.ts"
 import type { TraceWriter } from "@horizon/core/port/trace.ts"
-import { DROP_NAMES } from "@horizon/core/wire/drop.ts"
+import { namedDrops } from "@horizon/core/wire/drop.ts"
 import { GAME_DROP_NAMES } from "@horizon/core/wire/game/message.ts"
 import type { Arena } from "./arena.ts"
 
@@ -30,8 +30,8 @@ export const traceSamples = (arena: Arena, endpoint: ServerEndpoint, trace: Trac
   sample("game.views-restarted", game.viewsRestarted, "views")
   for (const [code, name] of GAME_DROP_NAMES.entries())
     if (game.drops[code] > 0) sample(`game.dropped.${name}`, game.drops[code], "messages")
-  for (const [code, name] of DROP_NAMES.entries())
-    if (endpoint.drops[code] > 0) sample(`game.datagram-dropped.${name}`, endpoint.drops[code], "packets")
+  for (const [name, count] of Object.entries(namedDrops(endpoint.drops)))
+    sample(`game.datagram-dropped.${name}`, count, "packets")
   game.lateness.reset()
   tickCost.reset()
 }

@@ -13,8 +13,6 @@ const ACTORS: Readonly<Record<string, (params: any) => ActorProgram>> = {
   "time-thief": (params: { afterMs: number }) => timeThief(params)
 }
 
-export const ACTOR_KINDS: ReadonlyArray<string> = Object.keys(ACTORS)
-
 /** The program of an actor; `undefined` if there is no such kind. */
 export const actorProgram = (kind: string, params: Readonly<Record<string, unknown>>): ActorProgram | undefined =>
   ACTORS[kind]?.(params)

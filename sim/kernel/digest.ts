@@ -93,9 +93,16 @@ export const hashText = (text: string): number => {
   return hash | 0
 }
 
-/** Index of the first checkpoint at which two digests differ, or -1 if all that both have agree. */
-export const firstDifference = (a: Digest, b: Digest): number => {
-  const both = Math.min(a.checkpoints.length, b.checkpoints.length)
-  for (let i = 0; i < both; i++) if (a.checkpoints[i] !== b.checkpoints[i]) return i
-  return a.hex() === b.hex() && a.count === b.count ? -1 : both
+/**
+ * Which events to record to see where two runs with different digests parted: those before the first checkpoint that differs, or
+ * those behind the last one.
+ */
+export const divergingWindow = (
+  a: ReadonlyArray<string>,
+  b: ReadonlyArray<string>
+): { readonly from: number; readonly to: number } => {
+  const both = Math.min(a.length, b.length)
+  let at = 0
+  while (at < both && a[at] === b[at]) at++
+  return { from: at * CHECKPOINT_EVERY, to: (at + 1) * CHECKPOINT_EVERY }
 }

@@ -27,9 +27,6 @@ export const SEGMENT = { syn: 1, ack: 2, fin: 4, reset: 8, probe: 16 } as const
 
 const WINDOW_UNIT = 64
 
-/** Largest window that the field expresses. */
-export const WINDOW_BYTES_MAX = 0xffff * WINDOW_UNIT
-
 /** Writes the header of packet `id`. */
 export const writeSegment = (
   pool: PacketPool,
