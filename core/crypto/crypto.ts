@@ -5,6 +5,8 @@
  * `nodes/real/crypto.ts` (OpenSSL through `node:crypto`). `crypto.contract.ts` holds both to the RFC vectors.
  */
 
+import type { AeadBatches } from "./batch.ts"
+
 /** AEAD of a cipher suite: 1 and 3 use ChaCha20-Poly1305 (RFC 8439), 2 uses AES-256-GCM (SP 800-38D). */
 export type AeadName = "chacha20-poly1305" | "aes-256-gcm"
 
@@ -15,6 +17,8 @@ export const NONCE_BYTES = 12
 
 /** One AEAD key, ready for use. */
 export interface Aead {
+  /** The key's number for the sealers and openers of `Crypto.batches`; `undefined` if there are none. */
+  readonly batchKey?: number
   /**
    * Encrypts `length` bytes of `source` at `from` into `target` at `to`, and writes the 16-byte tag behind them.
    * Source and target may be the same bytes (same array, `from === to`); any other overlap is a bug.
@@ -59,6 +63,8 @@ export interface Crypto {
   ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean
   /** An AEAD for a 32-byte key. */
   aead(name: AeadName, key: Uint8Array): Aead
+  /** Work on many datagrams in one call, where that is worth it. */
+  readonly batches?: AeadBatches
 }
 
 /** A long-lived Ed25519 key pair: a server's or a device's identity. */

@@ -6,13 +6,16 @@
  * machine can use a session number again.
  */
 
+import type { AeadBatches } from "../crypto/batch.ts"
+import { AHEAD_MAX } from "../machine/session/open-ahead.ts"
 import type { ServerEndpoint, SessionEvent } from "../machine/session/session.ts"
-import { Outbox } from "../wire/batch.ts"
+import { type DatagramBatch, Outbox } from "../wire/batch.ts"
 import type { Clock, Timer } from "./clock.ts"
 import type { UdpSocket } from "./udp.ts"
 
 /** What the shell drives: a server endpoint, a client endpoint, a prober. */
-export type Driven = Pick<ServerEndpoint, "handleDatagram" | "handleTimeout" | "pollTimeout" | "pollEvent">
+export type Driven = Pick<ServerEndpoint, "handleDatagram" | "handleTimeout" | "pollTimeout" | "pollEvent"> &
+  Partial<Pick<ServerEndpoint, "prepare">>
 
 /** A machine without datagrams of its own that shares the timer: leases, proofs. */
 export interface Companion {
@@ -34,17 +37,16 @@ export class SessionShell {
   private companion: Companion | undefined
   private onEvent: (event: SessionEvent) => void = () => {}
 
-  /** Becomes the one receiver of the socket. */
-  constructor(socket: UdpSocket, clock: Clock["Service"]) {
+  /** Becomes the one receiver of the socket. With `batches` of the node's cryptography whole batches are sealed in one call. */
+  constructor(socket: UdpSocket, clock: Clock["Service"], batches?: AeadBatches) {
     this.clock = clock
     this.nowNs = clock.nowNs()
-    this.outbox = new Outbox(socket.tx, (count) => socket.send(count))
+    this.outbox = new Outbox(socket.tx, (count) => socket.send(count), batches?.sealer(socket.tx.slab))
     this.timer = clock.timer((nowNs) => this.handleTimeout(nowNs))
     socket.onBatch((nowNs, count) => {
       this.enter(nowNs)
-      for (let i = 0; i < count && this.machine !== undefined; i++) {
-        this.machine.handleDatagram(nowNs, socket.rx, i)
-        this.drain()
+      for (let first = 0; first < count; first += AHEAD_MAX) {
+        this.take(nowNs, socket.rx, first, Math.min(first + AHEAD_MAX, count))
       }
       this.leave()
     })
@@ -87,6 +89,14 @@ export class SessionShell {
     const machineNs = this.machine?.pollTimeout() ?? Number.POSITIVE_INFINITY
     const companionNs = this.companion?.pollTimeout() ?? Number.POSITIVE_INFINITY
     this.timer.arm(Math.min(machineNs, companionNs))
+  }
+
+  private take(nowNs: number, rx: DatagramBatch, first: number, end: number): void {
+    this.machine?.prepare?.(rx, first, end)
+    for (let i = first; i < end && this.machine !== undefined; i++) {
+      this.machine.handleDatagram(nowNs, rx, i)
+      this.drain()
+    }
   }
 
   private handleTimeout(nowNs: number): void {

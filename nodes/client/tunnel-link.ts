@@ -92,11 +92,7 @@ export class TunnelLink implements SessionHandler, Companion {
       this.dropsToHost++
       return
     }
-    const to = this.toHost.batch.offset(this.toHost.next())
-    const { slab } = this.toHost.batch
-    // A loop, because `set` would need a view of the bytes, which is an allocation for each packet.
-    for (let i = 0; i < length; i++) slab[to + i] = bytes[at + i]
-    this.toHost.commit(length)
+    this.toHost.copy(bytes, at, length)
   }
 
   flush(): void {

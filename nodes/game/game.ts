@@ -9,6 +9,7 @@
 import type { ServerAgent } from "@horizon/core/api/server-agent.ts"
 import { CLOSE, type ServerEndpoint } from "@horizon/core/machine/session/session.ts"
 import { Clock } from "@horizon/core/port/clock.ts"
+import { Crypto } from "@horizon/core/port/crypto.ts"
 import { FaultPoints } from "@horizon/core/port/fault-points.ts"
 import { Lifecycle } from "@horizon/core/port/lifecycle.ts"
 import { SessionShell } from "@horizon/core/port/session-shell.ts"
@@ -73,7 +74,7 @@ const assemble = (
     const clock = yield* Clock
     const trace = yield* Trace
     const faultPoint = yield* FaultPoints
-    const shell = new SessionShell(socket, clock)
+    const shell = new SessionShell(socket, clock, (yield* Crypto).batches)
     const arena: Arena = new Arena({
       config,
       shell,

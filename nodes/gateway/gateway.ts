@@ -9,6 +9,7 @@
 import { CLOSE, type ServerEndpoint } from "@horizon/core/machine/session/session.ts"
 import { formatCidr, gatewayAddress, type Prefix, parsePrefix } from "@horizon/core/machine/tunnel/prefix.ts"
 import { Clock } from "@horizon/core/port/clock.ts"
+import { Crypto } from "@horizon/core/port/crypto.ts"
 import { FaultPoints } from "@horizon/core/port/fault-points.ts"
 import { Keys } from "@horizon/core/port/keys.ts"
 import { Lifecycle } from "@horizon/core/port/lifecycle.ts"
@@ -86,7 +87,7 @@ const assemble = (
     const keeper = new LeaseKeeper(members.pool, keys, clock)
     yield* keeper.restore()
     members.traceRestored()
-    const shell = new SessionShell(socket, clock)
+    const shell = new SessionShell(socket, clock, (yield* Crypto).batches)
     let sessions: ServerEndpoint | undefined
     const agent = yield* brokerLink(config, "gateway", config.sessionsMax, endpoint, {
       metrics: () => heartbeatMetrics(members.book.size, config.sessionsMax, sessions, socket),

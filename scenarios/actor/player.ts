@@ -153,7 +153,7 @@ const assemble = (options: PlayerOptions): Effect.Effect<Playing, PlayerError, P
     const trace = yield* Trace
     const faultPoint = yield* FaultPoints
     const socket = yield* udp.bind({ port: 0, slots: SLOTS }).pipe(Effect.mapError(portUnavailable))
-    const shell = new SessionShell(socket, clock)
+    const shell = new SessionShell(socket, clock, crypto.batches)
     const pilot = new Pilot({
       random: entropy.source("pilot"),
       speedPercent: options.cheat === "speed" ? 200 : 100,

@@ -16,9 +16,7 @@ it("a data packet makes no garbage, so that the collector never pauses the packe
   lab.server.received.push = () => 0
   const payload = new Uint8Array(200)
   const { batch } = client.outbox
-  client.outbox.flush = () => {
-    client.outbox.count = 0
-  }
+  client.socket = () => {}
   // The test's own handler copies what it gets; this one does not.
   const { options } = (lab.server.machine as unknown as { live: ReadonlyArray<{ connection: { options: object } }> })
     .live[0].connection

@@ -26,6 +26,7 @@ import { decodeTicket, TICKET_BYTES_MAX } from "../../wire/ticket.ts"
 import { type Attempt, answers, beginAttempt, readAccept, verifyRefuse } from "./client-handshake.ts"
 import { Connection, PING_IDLE_CLIENT_NS } from "./connection.ts"
 import type { SessionKeys } from "./key-schedule.ts"
+import { OpenAhead } from "./open-ahead.ts"
 import { FAILED_OPENS_MAX, RecordLayer } from "./record-layer.ts"
 import {
   CLOSE,
@@ -63,6 +64,7 @@ class Client implements ClientEndpoint {
   private readonly subject: Subject
   private readonly datagramBytesMax: number
   private readonly events: Array<SessionEvent> = []
+  private readonly ahead: OpenAhead
 
   private attempt: Attempt | undefined
   private confirm: Uint8Array | undefined
@@ -84,6 +86,7 @@ class Client implements ClientEndpoint {
     this.options = options
     this.outbox = outbox
     this.handler = handler
+    this.ahead = new OpenAhead(options.crypto.batches, (batch, index) => this.connectionOf(batch, index))
     this.datagramBytesMax = Math.min(options.datagramBytesMax ?? DATAGRAM_BYTES_MAX, outbox.batch.slotBytes)
     this.subject = {
       publicKey: options.serverKey,
@@ -104,6 +107,10 @@ class Client implements ClientEndpoint {
     this.startedNs = nowNs
     this.state = "connecting"
     this.say(nowNs, this.attempt.hello, 0)
+  }
+
+  prepare(batch: DatagramBatch, first: number, end: number): void {
+    this.ahead.prepare(batch, first, end)
   }
 
   handleDatagram(nowNs: number, batch: DatagramBatch, index: number): void {
@@ -154,9 +161,7 @@ class Client implements ClientEndpoint {
   private take(nowNs: number, batch: DatagramBatch, index: number): DropCode {
     const at = batch.offset(index)
     const length = batch.length[index]
-    const fromServer =
-      batch.port[index] === this.server.port[0] && sameAddress(batch.address, index * 4, this.server.address, 0)
-    if (!fromServer) return DROP.address
+    if (!this.isFromServer(batch, index)) return DROP.address
     const checked = checkHeader(batch.slab, at, length)
     if (checked !== DROP.none) return checked
     if (isSealed(batch.slab, at)) return this.takeSealed(nowNs, batch, index)
@@ -171,6 +176,19 @@ class Client implements ClientEndpoint {
       default:
         return length > 14 ? DROP.unexpected : DROP.short
     }
+  }
+
+  private isFromServer(batch: DatagramBatch, index: number): boolean {
+    return batch.port[index] === this.server.port[0] && sameAddress(batch.address, index * 4, this.server.address, 0)
+  }
+
+  /** The session, if its sealed datagram lies in the slot. */
+  private connectionOf(batch: DatagramBatch, index: number): Connection | undefined {
+    const { connection } = this
+    const at = batch.offset(index)
+    if (connection === undefined || !this.isFromServer(batch, index)) return undefined
+    if (checkHeader(batch.slab, at, batch.length[index]) !== DROP.none || !isSealed(batch.slab, at)) return undefined
+    return connectionIdAt(batch.slab, at) === connection.options.id ? connection : undefined
   }
 
   private takeRetry(nowNs: number, attempt: Attempt, slab: Uint8Array, at: number, length: number): DropCode {
@@ -223,7 +241,7 @@ class Client implements ClientEndpoint {
     const { connection } = this
     if (connection === undefined) return DROP.unexpected
     if (connectionIdAt(batch.slab, batch.offset(index)) !== connection.options.id) return DROP.unknownConnection
-    const drop = connection.receive(nowNs, batch, index)
+    const drop = connection.receive(nowNs, batch, index, this.ahead.take(batch, index, connection))
     if (drop === DROP.forged && connection.options.records.failedOpens >= FAILED_OPENS_MAX) {
       this.close(nowNs, CLOSE.limit)
     }

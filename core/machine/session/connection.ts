@@ -4,6 +4,7 @@
  */
 
 import { assert } from "../../assert.ts"
+import type { BatchOpener } from "../../crypto/batch.ts"
 import { type Endpoint, formatAddress, sameAddress } from "../../wire/address.ts"
 import type { DatagramBatch, Outbox } from "../../wire/batch.ts"
 import { DROP, type DropCode } from "../../wire/drop.ts"
@@ -111,19 +112,28 @@ export class Connection {
     return SEND.ok
   }
 
-  /** Takes the sealed datagram in slot `index` (header checked, connection id is ours); a drop code. See the fields above. */
-  receive(nowNs: number, batch: DatagramBatch, index: number): DropCode {
+  /** Puts the sealed datagram in slot `index` (header checked, connection id is ours) into place `place` of `opener`, if it may be received. */
+  prepare(batch: DatagramBatch, index: number, opener: BatchOpener, place: number): boolean {
+    return this.options.records.prepare(batch.slab, batch.offset(index), batch.length[index], opener, place)
+  }
+
+  /**
+   * Takes the sealed datagram in slot `index` (header checked, connection id is ours); a drop code. See the fields above. `opened` is
+   * what an opener made of it, `undefined` if it is still sealed.
+   */
+  receive(nowNs: number, batch: DatagramBatch, index: number, opened?: boolean): DropCode {
     const { options } = this
     const at = batch.offset(index)
     const length = batch.length[index]
     const moved = batch.port[index] !== this.port || !sameAddress(batch.address, index * 4, this.address, 0)
     if (moved && !options.roams) return DROP.address
-    const opened = options.records.open(batch.slab, at, length)
-    if (opened !== DROP.none) return opened
+    const { records } = options
+    const drop = opened === undefined ? records.open(batch.slab, at, length) : records.accept(batch.slab, at, opened)
+    if (drop !== DROP.none) return drop
     this.lastHeardNs = nowNs
     this.packetsIn++
     this.bytesIn += length
-    if (moved && options.records.newest && this.probe.start(nowNs, batch, index, options.fill)) this.sayChallenge(nowNs)
+    if (moved && records.newest && this.probe.start(nowNs, batch, index, options.fill)) this.sayChallenge(nowNs)
 
     const channel = channelAt(batch.slab, at)
     const bodyAt = at + HEADER_BYTES
@@ -178,6 +188,8 @@ export class Connection {
   wipe(): void {
     this.live = false
     this.probe.stop()
+    // What was said last waits for its key.
+    this.options.outbox.seal()
     this.options.records.wipe()
   }
 
@@ -282,7 +294,7 @@ export class Connection {
     if (records.exhausted()) return
     const slot = outbox.next()
     const { batch } = outbox
-    const sealed = records.seal(channel, bytes, at, length, batch.slab, batch.offset(slot))
+    const sealed = records.seal(channel, bytes, at, length, outbox, batch.offset(slot))
     for (let i = 0; i < 4; i++) batch.address[slot * 4 + i] = address[i]
     batch.port[slot] = port
     batch.ecn[slot] = 0

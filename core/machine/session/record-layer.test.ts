@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { nobleCrypto } from "../../crypto/noble.ts"
+import { DatagramBatch, Outbox } from "../../wire/batch.ts"
 import { DROP } from "../../wire/drop.ts"
 import { checkHeader, HEADER_BYTES, SEALED_OVERHEAD_BYTES, sequenceHighAt, sequenceLowAt } from "../../wire/header.ts"
 import { RecordLayer } from "./record-layer.ts"
@@ -17,8 +18,9 @@ const pair = (faults: ReadonlyArray<string> = [], window = 64): { sender: Record
 
 const seal = (records: RecordLayer, text = "packet"): Uint8Array => {
   const source = new TextEncoder().encode(text)
-  const slab = new Uint8Array(source.length + SEALED_OVERHEAD_BYTES)
-  expect(records.seal(4, source, 0, source.length, slab, 0)).toBe(slab.length)
+  const outbox = new Outbox(new DatagramBatch(1, source.length + SEALED_OVERHEAD_BYTES), () => {})
+  const { slab } = outbox.batch
+  expect(records.seal(4, source, 0, source.length, outbox, 0)).toBe(slab.length)
   return slab
 }
 const open = (records: RecordLayer, datagram: Uint8Array): number => records.open(datagram.slice(), 0, datagram.length)

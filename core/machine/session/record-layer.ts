@@ -5,7 +5,9 @@
  * Receiving: window check, open, window commit, in this order. A forged packet moves nothing.
  */
 
+import type { BatchOpener } from "../../crypto/batch.ts"
 import { type Aead, NONCE_BYTES, TAG_BYTES } from "../../crypto/crypto.ts"
+import type { Outbox } from "../../wire/batch.ts"
 import { DROP, type DropCode } from "../../wire/drop.ts"
 import {
   epochAt,
@@ -64,35 +66,75 @@ export class RecordLayer {
     return this.nextHigh >= SEQUENCE_HIGH_END
   }
 
-  /** Writes a sealed datagram with `length` payload bytes at `to` of `slab`; returns its length. Not called when exhausted. */
-  seal(channel: number, source: Uint8Array, from: number, length: number, slab: Uint8Array, to: number): number {
-    const { header, nonce } = this
-    putHeader(header, 0, this.connectionId, channel, sealedFlags(this.epoch), this.nextHigh, this.nextLow)
-    putNonce(nonce, this.connectionId, this.nextHigh, this.nextLow)
+  /**
+   * Writes a datagram with `length` payload bytes of `source` at `from` to `to` of the outbox's slab, sealed or noted for its sealer;
+   * returns its length. Not called when exhausted.
+   */
+  seal(channel: number, source: Uint8Array, from: number, length: number, outbox: Outbox, to: number): number {
+    const { sealer } = outbox
+    const { slab } = outbox.batch
+    const aead = this.sealing[this.epoch]!
+    putHeader(slab, to, this.connectionId, channel, sealedFlags(this.epoch), this.nextHigh, this.nextLow)
+    if (sealer !== undefined && aead.batchKey !== undefined) {
+      let at = from
+      if (source !== slab) {
+        at = to + HEADER_BYTES
+        // A loop, because `set` would need a view of the bytes, which is an allocation for each packet.
+        for (let i = 0; i < length; i++) slab[at + i] = source[from + i]
+      }
+      sealer.add(aead.batchKey, at, length, to)
+    } else {
+      const { header, nonce } = this
+      for (let i = 0; i < HEADER_BYTES; i++) header[i] = slab[to + i]
+      putNonce(nonce, this.connectionId, this.nextHigh, this.nextLow)
+      aead.seal(nonce, header, source, from, length, slab, to + HEADER_BYTES)
+    }
     this.advance()
-    slab.set(header, to)
-    this.sealing[this.epoch]!.seal(nonce, header, source, from, length, slab, to + HEADER_BYTES)
     return length + SEALED_OVERHEAD_BYTES
   }
 
   /** Opens, in place, the sealed datagram of `length` bytes at `at` (header checked, connection id is ours). */
   open(slab: Uint8Array, at: number, length: number): DropCode {
-    const aead = this.opening[epochAt(slab, at)]
-    if (aead === undefined) return DROP.epoch
-    const high = sequenceHighAt(slab, at)
-    const low = sequenceLowAt(slab, at)
-    if (high >= SEQUENCE_HIGH_END) return DROP.reserved
-    const seen = this.window.check(high, low)
-    if (seen !== DROP.none && !this.faultPoint("session.replay.accept")) return seen
-
+    const checked = this.check(slab, at)
+    if (checked !== DROP.none) return checked
     const { header, nonce } = this
     for (let i = 0; i < HEADER_BYTES; i++) header[i] = slab[at + i]
-    putNonce(nonce, this.connectionId, high, low)
-    if (!aead.open(nonce, header, slab, at + HEADER_BYTES, length - HEADER_BYTES)) {
+    putNonce(nonce, this.connectionId, sequenceHighAt(slab, at), sequenceLowAt(slab, at))
+    const aead = this.opening[epochAt(slab, at)]!
+    return this.finish(slab, at, aead.open(nonce, header, slab, at + HEADER_BYTES, length - HEADER_BYTES))
+  }
+
+  /** Sets place `place` of `opener` to the datagram, if it may be received and its key works in batches; else false. */
+  prepare(slab: Uint8Array, at: number, length: number, opener: BatchOpener, place: number): boolean {
+    if (this.check(slab, at) !== DROP.none) return false
+    const key = this.opening[epochAt(slab, at)]!.batchKey
+    if (key === undefined) return false
+    opener.set(place, key, at, length)
+    return true
+  }
+
+  /** Takes over what an opener did with a datagram that `prepare` had put into it. */
+  accept(slab: Uint8Array, at: number, opened: boolean): DropCode {
+    // Once more, because a copy of the same datagram may have been accepted in between.
+    const checked = this.check(slab, at)
+    return checked === DROP.none ? this.finish(slab, at, opened) : checked
+  }
+
+  /** Whether the datagram at `at` may be received: key epoch, end of sequences, window. */
+  private check(slab: Uint8Array, at: number): DropCode {
+    if (this.opening[epochAt(slab, at)] === undefined) return DROP.epoch
+    const high = sequenceHighAt(slab, at)
+    if (high >= SEQUENCE_HIGH_END) return DROP.reserved
+    const seen = this.window.check(high, sequenceLowAt(slab, at))
+    return seen !== DROP.none && !this.faultPoint("session.replay.accept") ? seen : DROP.none
+  }
+
+  private finish(slab: Uint8Array, at: number, opened: boolean): DropCode {
+    if (!opened) {
       this.failedOpens++
       return DROP.forged
     }
-    this.newest = this.window.commit(high, low)
+    this.newest = this.window.commit(sequenceHighAt(slab, at), sequenceLowAt(slab, at))
     return DROP.none
   }
 

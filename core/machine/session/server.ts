@@ -40,6 +40,7 @@ import { Connection, PING_IDLE_SERVER_NS } from "./connection.ts"
 import { CookieJar } from "./cookie.ts"
 import { Deadlines } from "./deadlines.ts"
 import { refusalMessage, type SessionKeys } from "./key-schedule.ts"
+import { OpenAhead } from "./open-ahead.ts"
 import { ACCEPT_REPEATS_MAX, PENDING_LIFE_NS, PENDING_MAX, Pending, PendingTable } from "./pending.ts"
 import { FAILED_OPENS_MAX, RecordLayer } from "./record-layer.ts"
 import { makeOffer, readConfirm } from "./server-handshake.ts"
@@ -90,6 +91,7 @@ class Server implements ServerEndpoint {
   private readonly byHello = new Map<number, number>()
   private readonly byDevice = new Map<string, number>()
   private readonly events: Array<SessionEvent> = []
+  private readonly ahead: OpenAhead
   private readonly datagramBytesMax: number
   private refusalSecond = 0
   private refusalsInSecond = 0
@@ -106,7 +108,12 @@ class Server implements ServerEndpoint {
     this.slots = new Slots(slots)
     this.live = new Array<Live | undefined>(slots).fill(undefined)
     this.deadlines = new Deadlines(slots)
+    this.ahead = new OpenAhead(options.crypto.batches, (batch, index) => this.connectionOf(batch, index))
     this.datagramBytesMax = Math.min(options.datagramBytesMax ?? DATAGRAM_BYTES_MAX, outbox.batch.slotBytes)
+  }
+
+  prepare(batch: DatagramBatch, first: number, end: number): void {
+    this.ahead.prepare(batch, first, end)
   }
 
   handleDatagram(nowNs: number, batch: DatagramBatch, index: number): void {
@@ -187,7 +194,7 @@ class Server implements ServerEndpoint {
       return this.pending.get(slot)?.offer.connectionId === id ? DROP.unexpected : DROP.unknownConnection
     }
     const { connection } = live
-    const drop = connection.receive(nowNs, batch, index)
+    const drop = connection.receive(nowNs, batch, index, this.ahead.take(batch, index, connection))
     if (drop === DROP.forged) {
       if (connection.options.records.failedOpens >= FAILED_OPENS_MAX) this.end(nowNs, slot, CLOSE.limit)
       return drop
@@ -200,6 +207,15 @@ class Server implements ServerEndpoint {
     else this.deadlines.setEarlier(slot, connection.probe.dueNs)
     if (connection.roamedFrom !== undefined) this.reportRoaming(slot, connection)
     return drop
+  }
+
+  /** The session whose sealed datagram lies in the slot. */
+  private connectionOf(batch: DatagramBatch, index: number): Connection | undefined {
+    const at = batch.offset(index)
+    if (checkHeader(batch.slab, at, batch.length[index]) !== DROP.none || !isSealed(batch.slab, at)) return undefined
+    const id = connectionIdAt(batch.slab, at)
+    const connection = this.live[slotOf(id)]?.connection
+    return connection?.options.id === id ? connection : undefined
   }
 
   private reportRoaming(slot: number, connection: Connection): void {

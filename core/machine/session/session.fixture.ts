@@ -81,6 +81,8 @@ interface Station {
   readonly outbox: Outbox
   readonly received: Array<Received>
   readonly events: Array<SessionEvent>
+  /** Where its datagrams go instead of onto the network, if set. */
+  socket?: (batch: DatagramBatch, count: number) => void
 }
 
 export interface LabServer extends Station {
@@ -251,10 +253,13 @@ export class SessionLab {
 
   private station(address: Endpoint, received: Array<Received>): Omit<Station, "machine"> {
     const batch = new DatagramBatch(8)
-    const station = { address, received, events: [] as SessionEvent[] }
-    const outbox = new Outbox(batch, (count) => {
+    const sealer = this.crypto.batches?.sealer(batch.slab)
+    const station: Omit<Station, "machine" | "outbox"> = { address, received, events: [] }
+    const send = (count: number): void => {
+      if (station.socket !== undefined) return station.socket(batch, count)
       for (let i = 0; i < count; i++) this.launch(station.address, batch.peer(i), batch.view(i).slice())
-    })
+    }
+    const outbox = new Outbox(batch, send, sealer)
     return Object.assign(station, { outbox })
   }
 

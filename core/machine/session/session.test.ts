@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest"
 import { type AuditFinding, auditedCrypto } from "../../crypto/audit.ts"
 import { nobleCrypto } from "../../crypto/noble.ts"
 import { stubCrypto } from "../../crypto/stub.ts"
+import { DatagramBatch, Outbox } from "../../wire/batch.ts"
 import { DROP } from "../../wire/drop.ts"
 import { FRAME } from "../../wire/frame.ts"
 import { describeClose } from "./reasons.ts"
@@ -344,10 +345,10 @@ describe("frames inside a session", () => {
     const { connection } = client.machine as unknown as {
       connection: { options: { records: { seal: (...args: ReadonlyArray<unknown>) => number } } }
     }
-    const slab = new Uint8Array(1500)
+    const outbox = new Outbox(new DatagramBatch(1), () => {})
     const source = Uint8Array.from(body)
-    const length = connection.options.records.seal(channel, source, 0, source.length, slab, 0)
-    lab.inject(client.address, SERVER, slab.subarray(0, length))
+    const length = connection.options.records.seal(channel, source, 0, source.length, outbox, 0)
+    lab.inject(client.address, SERVER, outbox.batch.slab.subarray(0, length))
     lab.run(lab.nowNs + 1)
     lab.collect(lab.server)
   }
