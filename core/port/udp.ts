@@ -34,6 +34,10 @@ export interface UdpSocket {
   /** Sends the first `count` slots of `tx` to their own peers; never throws: what cannot leave is counted in `dropsOut`. */
   send(count: number): void
   stats(): UdpStats
+  /** Figures that only this implementation has, for metrics: system calls, which offloads are in use. */
+  readonly figures?: () => Readonly<Record<string, number>>
+  /** With `timestamps`: how long each datagram of `rx` had waited in the system's buffer, ns. */
+  readonly waitedNs?: Float64Array
 }
 
 /** Why a socket could not be bound. */
@@ -52,6 +56,13 @@ export interface UdpBind {
   readonly slots?: number
   /** Whether datagrams to broadcast addresses may be sent. */
   readonly broadcast?: boolean
+  /**
+   * Share the port among so many sockets, bound one after the other: worker 0, 1, …. A session's datagrams go to the worker that its connection
+   * id names (bits 0 to 7), others by the random bytes of their HELLO. Refused as `unsupported` where the system cannot do that.
+   */
+  readonly workers?: number
+  /** Whether the system notes when datagrams arrive (`waitedNs`), where it can. */
+  readonly timestamps?: boolean
 }
 
 export class Udp extends Context.Service<

@@ -10,12 +10,13 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram"
 import { readFileSync } from "node:fs"
 import { Clock } from "@horizon/core/port/clock.ts"
-import { Udp, type UdpBind, UdpError, type UdpSocket, type UdpStats } from "@horizon/core/port/udp.ts"
-import { type Endpoint, formatEndpoint, formatV4, isV4, parseAddress } from "@horizon/core/wire/address.ts"
+import { Udp, type UdpBind, type UdpError, type UdpSocket, type UdpStats } from "@horizon/core/port/udp.ts"
+import { type Endpoint, formatV4, isV4, parseAddress } from "@horizon/core/wire/address.ts"
 import { BATCH_SLOTS, DatagramBatch, SLOT_BYTES } from "@horizon/core/wire/batch.ts"
 import { Effect, Layer } from "effect"
 import { Defects } from "./defect.ts"
 import { AddressTexts, AddressWords } from "./peer-addresses.ts"
+import { notAnAddress, udpError } from "./udp-error.ts"
 
 /** Receive and send buffer asked of the system; it grants at most net.core.rmem_max and wmem_max. */
 const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
@@ -47,6 +48,9 @@ interface Surroundings {
 /** Binds: IPv4 and IPv6 on one socket if no address is given, IPv4 alone on a host without IPv6. */
 const open = (options: UdpBind, node: Surroundings): Effect.Effect<NodeUdpSocket, UdpError> => {
   const { address } = options
+  if (options.workers !== undefined) {
+    return Effect.fail(udpError("ENOTSUP", { address: address ?? "0.0.0.0", port: options.port }))
+  }
   if (address === undefined) {
     return bind("udp6", "::", options, node).pipe(
       Effect.catchIf(
@@ -57,12 +61,7 @@ const open = (options: UdpBind, node: Surroundings): Effect.Effect<NodeUdpSocket
   }
   const words = new Uint32Array(4)
   if (!parseAddress(address, words, 0)) {
-    return Effect.fail(
-      new UdpError({
-        reason: "address-not-available",
-        message: `cannot bind UDP to ${JSON.stringify(address)}: it is not an IPv4 or IPv6 address; give the address of an interface of this host`
-      })
-    )
+    return Effect.fail(notAnAddress(address))
   }
   return isV4(words, 0) ? bind("udp4", formatV4(words[3]), options, node) : bind("udp6", address, options, node)
 }
@@ -82,7 +81,7 @@ const bind = (
     })
     const failed = (error: NodeJS.ErrnoException): void => {
       socket.close()
-      resume(Effect.fail(bindError(error, { address, port: options.port })))
+      resume(Effect.fail(udpError(error.code, { address, port: options.port })))
     }
     socket.once("error", failed)
     socket.bind({ address, port: options.port, exclusive: true }, () => {
@@ -91,33 +90,6 @@ const bind = (
       resume(Effect.succeed(new NodeUdpSocket(socket, family, options.slots ?? BATCH_SLOTS, node)))
     })
   })
-
-const bindError = (error: NodeJS.ErrnoException, local: Endpoint): UdpError => {
-  const where = `UDP ${formatEndpoint(local)}`
-  switch (error.code) {
-    case "EADDRINUSE":
-      return new UdpError({
-        reason: "address-in-use",
-        message: `${where} is already in use; choose another port, or stop the process that holds it (ss -ulpn shows which)`
-      })
-    case "EADDRNOTAVAIL":
-      return new UdpError({
-        reason: "address-not-available",
-        message: `${where} is not an address of this host; ip addr shows those that are`
-      })
-    case "EACCES":
-    case "EPERM":
-      return new UdpError({
-        reason: "permission-denied",
-        message: `${where} may not be bound by this user; choose a port above 1023 or grant CAP_NET_BIND_SERVICE`
-      })
-    case "EAFNOSUPPORT":
-    case "EPROTONOSUPPORT":
-      return new UdpError({ reason: "unsupported", message: `${where}: this host does not support the address family` })
-    default:
-      return new UdpError({ reason: "unknown", message: `${where} could not be bound: ${error.message}` })
-  }
-}
 
 class NodeUdpSocket implements UdpSocket {
   readonly local: Endpoint

@@ -1,0 +1,23 @@
+//! Horizon's native module: what JavaScript cannot do or cannot do fast enough, and nothing else. No policy lives here: which packet goes where, and
+//! under which key, is decided by the machines in core/.
+//!
+//! Rules of this crate: one crossing of the language boundary for a batch, none for a packet; memory belongs to the caller; no I/O error is an
+//! exception, functions return a negative errno; nothing panics on any input.
+
+mod aead;
+mod columns;
+mod poll;
+mod table;
+mod timer;
+mod udp;
+
+use napi_derive::napi;
+
+/// Version of the interface, which native.ts compares with what it was written for.
+#[napi]
+pub const INTERFACE: u32 = 1;
+
+/// The calling thread's errno.
+pub(crate) fn errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
