@@ -15,19 +15,21 @@ import { Keys } from "@horizon/core/port/keys.ts"
 import { Lifecycle } from "@horizon/core/port/lifecycle.ts"
 import { SessionShell } from "@horizon/core/port/session-shell.ts"
 import { Trace } from "@horizon/core/port/trace.ts"
+import { Tun } from "@horizon/core/port/tun.ts"
 import type { Udp, UdpSocket } from "@horizon/core/port/udp.ts"
 import { heartbeatMetrics } from "@horizon/core/server/metrics.ts"
-import { badSetting, type NodeError } from "@horizon/core/server/node-error.ts"
+import { badSetting, fromTun, type NodeError } from "@horizon/core/server/node-error.ts"
 import { type BrokerLinkPorts, brokerLink, every, sessionEndpoint } from "@horizon/core/server/server.ts"
 import { advertisedEndpoint, bindSocket } from "@horizon/core/server/socket.ts"
 import { type Endpoint, formatEndpoint } from "@horizon/core/wire/address.ts"
 import { Effect, type Scope } from "effect"
+import { HostLink } from "./host-link.ts"
 import { LeaseKeeper } from "./lease-keeper.ts"
 import { Members } from "./members.ts"
 import { type GatewayParts, gatewayMetrics, traceMetrics } from "./metrics.ts"
 import { GATEWAY_WORDS, type GatewayConfig } from "./settings.ts"
 
-export type GatewayPorts = Udp | BrokerLinkPorts
+export type GatewayPorts = Udp | Tun | BrokerLinkPorts
 
 /** How long a stopping gateway waits for its last reports to leave, ms. */
 const FAREWELL_MS = 500
@@ -68,7 +70,7 @@ const assemble = (
   prefix: Prefix,
   socket: UdpSocket,
   endpoint: Endpoint
-): Effect.Effect<RunningGateway, NodeError, BrokerLinkPorts | Scope.Scope> =>
+): Effect.Effect<RunningGateway, NodeError, Tun | BrokerLinkPorts | Scope.Scope> =>
   Effect.gen(function* () {
     const clock = yield* Clock
     const keys = yield* Keys
@@ -95,9 +97,25 @@ const assemble = (
     })
     sessions = yield* sessionEndpoint(config, config.sessionsMax, agent, shell, members, faultPoint)
     members.attach(sessions, shell)
+    members.host = yield* hostLink(config, prefix, members, shell)
     shell.drive(sessions, (event) => members.onEvent(event), members)
     return { members, endpoint: sessions, socket, keeper, agent, shell }
   })
+
+/** The interface of the gateway's own host, if one is asked for. */
+const hostLink = (
+  config: GatewayConfig,
+  prefix: Prefix,
+  members: Members,
+  shell: SessionShell
+): Effect.Effect<HostLink | undefined, NodeError, Tun | Scope.Scope> =>
+  Effect.gen(function* () {
+    if (config.interface === "") return undefined
+    const tun = yield* Tun
+    const cidr = formatCidr(gatewayAddress(prefix), prefix.length)
+    const device = yield* tun.open({ name: config.interface, cidr, mtuBytes: config.mtuBytes })
+    return new HostLink(device, () => members.fabric, shell)
+  }).pipe(Effect.mapError((error) => fromTun(error)))
 
 const prefixOf = (config: GatewayConfig): Effect.Effect<Prefix, NodeError> => {
   const prefix = parsePrefix(config.network)

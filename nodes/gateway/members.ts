@@ -23,6 +23,7 @@ import type { Application } from "@horizon/core/server/server.ts"
 import { SessionBook, type SessionBookOptions, sessionNumbers } from "@horizon/core/server/session-book.ts"
 import { formatV4 } from "@horizon/core/wire/address.ts"
 import { RIGHT } from "@horizon/core/wire/ticket.ts"
+import type { HostLink } from "./host-link.ts"
 
 export interface MembersOptions extends SessionBookOptions {
   readonly prefix: Prefix
@@ -44,6 +45,8 @@ export class Members implements Application, Companion {
   /** Handshakes refused by `admit`, and tickets that were refused for a full pool. */
   refused = 0
   exhausted = 0
+  /** The gateway's own host, if it has an interface in the network. */
+  host: HostLink | undefined
   private readonly options: MembersOptions
   private endpoint: ServerEndpoint | undefined
   private shell: SessionShell | undefined
@@ -62,7 +65,8 @@ export class Members implements Application, Companion {
       sessionNumbers: sessionNumbers(options.sessionsMax),
       mtuBytes,
       broadcastCopiesPerSecond,
-      send: (nowNs, session, bytes, at, length) => this.send(nowNs, session, bytes, at, length)
+      send: (nowNs, session, bytes, at, length) => this.send(nowNs, session, bytes, at, length),
+      toHost: (bytes, at, length) => this.host?.take(bytes, at, length) === true
     })
   }
 
@@ -132,6 +136,10 @@ export class Members implements Application, Companion {
 
   pollTimeout(): number {
     return this.pool.pollTimeout()
+  }
+
+  flush(): void {
+    this.host?.flush()
   }
 
   private refusal(subject: Subject): CloseReason | undefined {

@@ -20,6 +20,13 @@ export const gatewaySettings = {
     pattern: /^[0-9.]+\/[0-9]+$/,
     expected: "an IPv4 prefix such as 10.77.0.0/16"
   }),
+  interface: text({
+    description:
+      "Name of a virtual network interface that puts the gateway's own host into the network, with the first address; none if left out.",
+    default: "",
+    pattern: /^([a-z][a-z0-9_.-]{0,14})?$/,
+    expected: "1 to 15 lower-case letters, digits, dots, hyphens and underscores, a letter first"
+  }),
   leaseSeconds: integer({
     description: "How long a member's address is kept after its session has ended, seconds.",
     default: 86_400,

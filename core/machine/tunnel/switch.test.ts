@@ -11,8 +11,9 @@ const host = (n: number): number => prefix.network + n
 const GATEWAY = host(1)
 const payload = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8, 9])
 
-const makeSwitch = (change: { broadcastCopiesPerSecond?: number; refuse?: boolean } = {}) => {
+const makeSwitch = (change: { broadcastCopiesPerSecond?: number; refuse?: boolean; host?: boolean } = {}) => {
   const out: Array<{ session: number; packet: Uint8Array }> = []
+  const toHost: Array<Uint8Array> = []
   const fabric = new TunnelSwitch({
     prefix,
     sessionNumbers: 32,
@@ -22,9 +23,17 @@ const makeSwitch = (change: { broadcastCopiesPerSecond?: number; refuse?: boolea
       if (change.refuse) return 1
       out.push({ session, packet: bytes.slice(at, at + length) })
       return 0
-    }
+    },
+    ...(change.host === undefined
+      ? {}
+      : {
+          toHost: (bytes: Uint8Array, at: number, length: number) => {
+            if (change.host) toHost.push(bytes.slice(at, at + length))
+            return change.host === true
+          }
+        })
   })
-  return { fabric, out }
+  return { fabric, out, toHost }
 }
 
 const give = (fabric: TunnelSwitch, session: number, packet: Uint8Array, nowNs = 0): string => {
@@ -201,4 +210,37 @@ test("random bytes never make the switch throw", () => {
       expect(fabric.handlePacket(0, session, bytes, 0, bytes.length)).toBeGreaterThan(0)
     })
   )
+})
+
+test("packets for the gateway's address go to its host if that has an interface, but pings are answered by the gateway", () => {
+  const { fabric, out, toHost } = makeSwitch({ host: true })
+  fabric.join(3, host(10), "red")
+  const packet = ipv4Packet(host(10), GATEWAY, payload)
+  expect(give(fabric, 3, packet)).toBe("delivered")
+  expect(toHost).toEqual([packet])
+  expect(give(fabric, 3, pingPacket(host(10), GATEWAY, 1, payload))).toBe("delivered")
+  expect([toHost.length, out.length]).toEqual([1, 1])
+  const refusing = makeSwitch({ host: false })
+  refusing.fabric.join(3, host(10), "red")
+  expect(give(refusing.fabric, 3, packet)).toBe("notForGateway")
+})
+
+test("the gateway's host reaches members of every tenant by their address, under its own, and nobody by broadcast", () => {
+  const { fabric, out } = makeSwitch({ host: true })
+  fabric.join(3, host(10), "red")
+  fabric.join(4, host(11), "blue")
+  const say = (packet: Uint8Array): string =>
+    FATE_NAMES[fabric.handleHostPacket(0, Uint8Array.of(0, ...packet), 1, packet.length)]
+  for (const [session, member] of [[3, 10] as const, [4, 11] as const]) {
+    const packet = ipv4Packet(GATEWAY, host(member), payload)
+    expect(say(packet)).toBe("delivered")
+    expect(out.at(-1)).toEqual({ session, packet })
+  }
+  expect(say(ipv4Packet(host(10), host(11), payload))).toBe("spoofedSource")
+  expect(say(ipv4Packet(GATEWAY, host(12), payload))).toBe("unknownDestination")
+  expect(say(ipv4Packet(GATEWAY, host(255), payload))).toBe("unknownDestination")
+  expect(say(ipv4Packet(GATEWAY, LIMITED_BROADCAST, payload))).toBe("outsidePrefix")
+  expect(say(Uint8Array.of(0x60, 1, 2))).toBe("malformed")
+  expect(say(ipv4Packet(GATEWAY, host(10), new Uint8Array(1200)))).toBe("tooLong")
+  expect(out.length).toBe(2)
 })

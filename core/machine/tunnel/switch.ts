@@ -35,7 +35,7 @@ export const FATE = {
   otherTenant: 6,
   /** Destination outside the tunnel's prefix. */
   outsidePrefix: 7,
-  /** To the gateway itself, and not an echo request. */
+  /** To the gateway itself, which takes nothing but echo requests, or whose host did not take it. */
   notForGateway: 8,
   /** Broadcast or multicast above the tenant's allowance. */
   broadcastLimited: 9,
@@ -58,6 +58,8 @@ export interface SwitchOptions {
   readonly broadcastCopiesPerSecond: number
   /** Seals and sends a packet to a session; 0 = done. */
   readonly send: (nowNs: number, session: number, bytes: Uint8Array, at: number, length: number) => number
+  /** Takes a packet for the gateway's own address, if its host has an interface in the network; whether it was taken. */
+  readonly toHost?: (bytes: Uint8Array, at: number, length: number) => boolean
 }
 
 /** Members that may see each other. */
@@ -136,6 +138,27 @@ export class TunnelSwitch {
     return fate
   }
 
+  /**
+   * Takes one packet of the gateway's own host. It belongs to no tenant and reaches the members of all by their addresses, and by those only: a
+   * broadcast of it would tell one tenant what concerns another.
+   */
+  handleHostPacket(nowNs: number, bytes: Uint8Array, at: number, length: number): Fate {
+    const fate = this.routeFromHost(nowNs, bytes, at, length)
+    this.fates[fate]++
+    return fate
+  }
+
+  private routeFromHost(nowNs: number, bytes: Uint8Array, at: number, length: number): Fate {
+    if (length > this.options.mtuBytes) return FATE.tooLong
+    if (!isIpv4Packet(bytes, at, length)) return FATE.malformed
+    if (ipv4Source(bytes, at) !== this.gateway) return FATE.spoofedSource
+    const index = prefixIndex(this.options.prefix, ipv4Destination(bytes, at))
+    if (index < 0) return FATE.outsidePrefix
+    const target = this.sessionAt[index] - 1
+    if (target < 0) return FATE.unknownDestination
+    return this.deliver(nowNs, target, bytes, at, length) ? FATE.delivered : FATE.notSent
+  }
+
   private route(nowNs: number, session: number, bytes: Uint8Array, at: number, length: number): Fate {
     const tenant = this.tenantOf[session]
     if (tenant === undefined) return FATE.notMember
@@ -164,9 +187,13 @@ export class TunnelSwitch {
     return true
   }
 
-  /** The gateway answers echo requests to its own address: members prove with them that the tunnel works. */
+  /**
+   * The gateway itself answers echo requests to its address, whatever its host thinks of them: members prove with them that the tunnel
+   * works. All else is the host's.
+   */
   private answer(nowNs: number, session: number, bytes: Uint8Array, at: number, length: number): Fate {
-    if (!isEchoRequest(bytes, at, length)) return FATE.notForGateway
+    if (!isEchoRequest(bytes, at, length))
+      return this.options.toHost?.(bytes, at, length) === true ? FATE.delivered : FATE.notForGateway
     echoReplyInPlace(bytes, at, length)
     return this.deliver(nowNs, session, bytes, at, length) ? FATE.delivered : FATE.notSent
   }
