@@ -1,6 +1,7 @@
 import { expect, test } from "vitest"
 import type { SessionInfo } from "../machine/session/session.ts"
-import { heartbeatMetrics } from "./metrics.ts"
+import type { TraceWriter } from "../port/trace.ts"
+import { heartbeatMetrics, traceFigures } from "./metrics.ts"
 
 const socket = {
   stats: () => ({ packetsIn: 1, bytesIn: 2, packetsOut: 3, bytesOut: 4, dropsIn: 5, dropsOut: 6 })
@@ -34,4 +35,17 @@ test("its round-trip time is the lower median of the sessions that have one, in 
   expect(rttUs(0, undefined)).toBeNull()
   expect(rttUs(9_000_000, 0, 100_000_999, undefined, 10_000_000)).toBe(10_000)
   expect(rttUs(4_000, 1_000, 3_000, 2_999)).toBe(2)
+})
+
+test("a socket's drops and the figures that only its implementation has go into the trace, zero drops do not", () => {
+  const samples: Array<unknown> = []
+  const trace: TraceWriter = (kind, fields) => samples.push([kind, fields])
+  const stats = () => ({ dropsIn: 0, dropsOut: 7 })
+  traceFigures("gateway.udp", { stats, figures: () => ({ sendCalls: 3, gsoOn: 1 }) }, trace)
+  traceFigures("gateway.tun", { stats: () => ({ dropsIn: 0, dropsOut: 0 }) }, trace)
+  expect(samples).toEqual([
+    ["sample", { name: "gateway.udp.drops-out", value: 7, unit: "packets" }],
+    ["sample", { name: "gateway.udp.send-calls", value: 3, unit: "" }],
+    ["sample", { name: "gateway.udp.gso-on", value: 1, unit: "" }]
+  ])
 })

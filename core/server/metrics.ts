@@ -1,7 +1,8 @@
-/** The figures that a server tells the broker with each heartbeat, read at one moment. */
+/** Figures that every kind of server has: what it tells the broker with each heartbeat, and what its sockets and devices say of themselves. */
 
 import type { ServerMetrics } from "../api/server.ts"
 import type { ServerEndpoint } from "../machine/session/session.ts"
+import type { TraceWriter } from "../port/trace.ts"
 import type { UdpSocket } from "../port/udp.ts"
 
 /** `sessions` of at most `sessionsMax` are established; `endpoint` is undefined while the server starts. */
@@ -31,3 +32,24 @@ const medianRttUs = (endpoint: Pick<ServerEndpoint, "sessions" | "info">): numbe
   if (rtts.length === 0) return null
   return rtts.sort((a, b) => a - b)[Math.floor((rtts.length - 1) / 2)]
 }
+
+/**
+ * Writes what a socket or device dropped, and what only its implementation knows (system calls, offloads in use), into the trace as
+ * `name.…`. Nothing for an implementation that has no such figures and dropped nothing.
+ */
+export const traceFigures = (
+  name: string,
+  from: {
+    readonly stats: () => { readonly dropsIn: number; readonly dropsOut: number }
+    readonly figures?: () => Readonly<Record<string, number>>
+  },
+  trace: TraceWriter
+): void => {
+  const { dropsIn, dropsOut } = from.stats()
+  if (dropsIn > 0) trace("sample", { name: `${name}.drops-in`, value: dropsIn, unit: "packets" })
+  if (dropsOut > 0) trace("sample", { name: `${name}.drops-out`, value: dropsOut, unit: "packets" })
+  for (const [figure, value] of Object.entries(from.figures?.() ?? {}))
+    trace("sample", { name: `${name}.${kebab(figure)}`, value, unit: "" })
+}
+
+const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)

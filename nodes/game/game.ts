@@ -15,7 +15,7 @@ import { Lifecycle } from "@horizon/core/port/lifecycle.ts"
 import { SessionShell } from "@horizon/core/port/session-shell.ts"
 import { Trace } from "@horizon/core/port/trace.ts"
 import type { Udp, UdpSocket } from "@horizon/core/port/udp.ts"
-import { heartbeatMetrics } from "@horizon/core/server/metrics.ts"
+import { heartbeatMetrics, traceFigures } from "@horizon/core/server/metrics.ts"
 import { badSetting, type NodeError } from "@horizon/core/server/node-error.ts"
 import { type BrokerLinkPorts, brokerLink, every, sessionEndpoint } from "@horizon/core/server/server.ts"
 import { advertisedEndpoint, bindSocket } from "@horizon/core/server/socket.ts"
@@ -53,7 +53,10 @@ export const game = (config: GameConfig): Effect.Effect<void, NodeError, GamePor
     return yield* Effect.raceAllFirst([
       running.agent.ended,
       every(config.reportSeconds, () => arena.book.reportAlive()),
-      every(config.sampleSeconds, () => traceSamples(arena, endpoint, trace))
+      every(config.sampleSeconds, () => {
+        traceSamples(arena, endpoint, trace)
+        traceFigures("game.udp", socket, trace)
+      })
     ])
   }).pipe(Effect.scoped)
 
