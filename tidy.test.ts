@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url"
 import { describe, expect, test } from "vitest"
 
 const ROOT = fileURLToPath(new URL(".", import.meta.url))
-const SKIP = new Set(["node_modules", ".git", "out", "coverage", "golden"])
+const SKIP = new Set(["node_modules", ".git", "out", "coverage", "golden", "target"])
 
 const walk = (folder: string): ReadonlyArray<string> =>
   readdirSync(folder).flatMap((name) => {
@@ -53,6 +53,7 @@ const IMPORTS: ReadonlyArray<{ readonly room: string; readonly may: ReadonlyArra
     room: "nodes/real",
     may: ["core", "nodes", "effect", "@effect/platform-node", "node:", "libsql", "@libsql/client"]
   },
+  { room: "nodes/native", may: ["nodes/native", "node:"] },
   { room: "sim", may: ["sim", "core", "effect"] },
   { room: "scenarios", may: ["scenarios", "core", "effect"] },
   { room: "reports", may: ["reports", "core", "node:", "uplot"] }
@@ -62,7 +63,7 @@ const IMPORTS: ReadonlyArray<{ readonly room: string; readonly may: ReadonlyArra
 const target = (file: string, specifier: string): string => {
   if (specifier.startsWith("@horizon/")) {
     const rest = specifier.slice("@horizon/".length)
-    return /^(broker|gateway|client|game|real)\//.test(rest) ? `nodes/${rest}` : rest
+    return /^(broker|gateway|client|game|native|real)\//.test(rest) ? `nodes/${rest}` : rest
   }
   if (specifier.startsWith(".")) return relative(ROOT, join(ROOT, file, "..", specifier))
   return specifier
@@ -86,6 +87,15 @@ describe("who may import whom", () => {
     const offences = files.flatMap((file) =>
       importsOf(file)
         .filter((specifier) => !may.some((prefix) => target(file, specifier).startsWith(prefix)))
+        .map((specifier) => `${file} imports ${specifier}`)
+    )
+    expect(offences).toEqual([])
+  })
+
+  test("only the production layers, and tests, know the native module: all else works without it", () => {
+    const offences = SOURCES.filter((file) => !isTest(file) && !/^nodes\/(native|real)\//.test(file)).flatMap((file) =>
+      importsOf(file)
+        .filter((specifier) => target(file, specifier).startsWith("nodes/native"))
         .map((specifier) => `${file} imports ${specifier}`)
     )
     expect(offences).toEqual([])
@@ -243,6 +253,55 @@ describe("rules", () => {
         !named.some((content) => content.includes(file) || content.includes(`"./${file.split("/").at(-1)}"`))
     )
     expect(dead).toEqual([])
+  })
+})
+
+describe("the native module", () => {
+  const rust = FILES.filter((file) => file.startsWith("nodes/native/") && file.endsWith(".rs"))
+  const read = (file: string): string => readFileSync(join(ROOT, file), "utf8")
+
+  test("Rust files are named in snake_case after what they hold, and none is longer than 600 lines", () => {
+    expect(rust.length, "the rule guards something").toBeGreaterThan(0)
+    const offences = rust.filter(
+      (file) =>
+        !/^nodes\/native\/(build|src\/([a-z0-9_]+\/)*[a-z0-9_]+)\.rs$/.test(file) ||
+        /\/(utils?|common|helpers?|types|misc)(\/|\.rs)/.test(file) ||
+        read(file).split("\n").length > 600
+    )
+    expect(offences).toEqual([])
+  })
+
+  test("every Rust file is a module of its folder's, so that it is compiled", () => {
+    const dead = rust.filter((file) => {
+      const [, folder, name] = /^(.*)\/([a-z0-9_]+)\.rs$/.exec(file)!
+      if (name === "lib" || name === "build") return false
+      const module = name === "mod" ? folder.split("/").at(-1)! : name
+      const inside = name === "mod" ? folder.split("/").slice(0, -1).join("/") : folder
+      const parents = [`${inside}/lib.rs`, `${inside}/mod.rs`, `${inside}.rs`].filter((parent) => rust.includes(parent))
+      return !parents.some((parent) => new RegExp(`^(pub(\\(crate\\))? )?mod ${module};$`, "m").test(read(parent)))
+    })
+    expect(dead).toEqual([])
+  })
+
+  test("work that is left is an issue, not a comment", () => {
+    expect(rust.filter((file) => /\b(TODO|FIXME|XXX)\b|\btodo!|\bunimplemented!/.test(read(file)))).toEqual([])
+  })
+
+  test("its crates are pinned exactly, as the lock file has them, and come from one registry that Cargo names by itself", () => {
+    const lock = read("nodes/native/Cargo.lock")
+    const crates = read("nodes/native/Cargo.toml")
+      .split(/^(?=\[)/m)
+      .filter((section) => /^\[(build-|dev-)?dependencies\]/.test(section))
+      .flatMap((section) => section.split("\n").filter((line) => line.includes(" = ")))
+    expect(crates.length, "the rule guards something").toBeGreaterThan(0)
+    const loose = crates.filter((line) => {
+      const [, name, version] = /^([\w-]+) = (?:\{ version = )?"=([\d.]+)"/.exec(line) ?? []
+      return !lock.includes(`name = "${name}"\nversion = "${version}"\n`)
+    })
+    expect(loose).toEqual([])
+    const sources = new Set([...lock.matchAll(/^source = "([^"]*)"$/gm)].map(([, source]) => source))
+    expect(sources.size).toBe(1)
+    expect([...sources][0]).toMatch(/^registry\+.*\/crates\.io-index$/)
   })
 })
 

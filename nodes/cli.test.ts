@@ -99,6 +99,7 @@ test("doctor --json says what this machine can run", async () => {
   expect(findings.map((finding) => finding.name)).toEqual(
     expect.arrayContaining(["Node.js", "netem", "Chromium", "PostgreSQL", "k6", "Rust (cargo)", "tshark"])
   )
+  expect(findings.find((finding) => finding.name === "native module")?.state).toMatch(/^(ok|absent)$/)
 })
 
 test("an unknown scenario is one line with the nearest name, and exit code 64", async () => {

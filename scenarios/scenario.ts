@@ -71,7 +71,10 @@ export interface Scenario {
   readonly canary?: Verdict
 }
 
-/** What a world must offer to run a scenario. */
+/**
+ * What a world must offer to run a scenario. `virtual-time` is for questions about virtual time itself, which a scenario asks by a tag of
+ * that name; a long scenario only takes long where time is real.
+ */
 export type Need =
   | "impaired-links"
   | "nat"
@@ -104,7 +107,7 @@ export const needsOf = (scenario: Scenario): ReadonlyArray<Need> => {
   for (const fault of scenario.faults) needs.add(NEED_OF_FAULT[fault.kind])
   if (scenario.swarm !== undefined) needs.add("swarm")
   if (scenario.plant !== undefined) needs.add("planted-faults")
-  if (scenario.durationMs > 30_000 || scenario.tags.includes("virtual-time")) needs.add("virtual-time")
+  if (scenario.tags.includes("virtual-time")) needs.add("virtual-time")
   return [...needs].sort()
 }
 

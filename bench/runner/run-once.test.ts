@@ -1,6 +1,9 @@
 import { SCENARIOS, scenarioByName } from "@horizon/scenarios/registry.ts"
+import { needsOf } from "@horizon/scenarios/scenario.ts"
 import { describe, expect, test } from "vitest"
+import { LabError } from "../lab/lab-error.ts"
 import { makeLoopback } from "../world/loopback.ts"
+import { WORLDS } from "../world/registry.ts"
 import { makeSimulated } from "../world/simulated.ts"
 import type { World } from "../world/world.ts"
 import { offered } from "./plan.ts"
@@ -24,9 +27,11 @@ describe("in the simulated world", () => {
 })
 
 describe("on loopback", () => {
-  const plain = QUICK.filter((scenario) => offered(scenario, loopback))
-  test("the scenarios with plain links are offered", () => {
+  // Those with faults take minutes in real time.
+  const plain = QUICK.filter((scenario) => needsOf(scenario).length === 0)
+  test("the scenarios without needs are offered everywhere", () => {
     expect(plain.map((scenario) => scenario.name)).toEqual(["steady-state", "lan-party", "game-32-players"])
+    for (const world of WORLDS) expect(plain.every((scenario) => offered(scenario, world))).toBe(true)
   })
 
   test.concurrent.each(plain.map((scenario) => [scenario.name, scenario] as const))(
@@ -40,9 +45,22 @@ describe("on loopback", () => {
 })
 
 test("a scenario that needs what the world does not offer is skipped, which is not a pass", async () => {
-  const { run } = await runOnce({ world: loopback, scenario: scenarioByName("nat-rebinding")!, seed: 1 })
+  const { run } = await runOnce({ world: loopback, scenario: scenarioByName("swarm")!, seed: 1 })
   expect(run).toMatchObject({ verdict: "skipped", exitCode: 77 })
-  expect(run.failures[0].sentence).toContain("nat")
+  expect(run.failures[0].sentence).toContain("swarm")
+})
+
+test("a machine that lacks something for a world skips the run and says what, any other failure of a lab is one", async () => {
+  const lacking = (reason: "missing" | "failed"): World => ({
+    ...simulated,
+    run: () => Promise.reject(new LabError(reason, "nft is not installed: apt install nftables"))
+  })
+  const scenario = scenarioByName("steady-state")!
+  const { run } = await runOnce({ world: lacking("missing"), scenario, seed: 1 })
+  expect(run).toMatchObject({ verdict: "skipped", exitCode: 77, failures: [{ id: "world" }] })
+  expect(run.failures[0].sentence).toBe("nft is not installed: apt install nftables")
+  const failed = await runOnce({ world: lacking("failed"), scenario, seed: 1 })
+  expect(failed.run).toMatchObject({ verdict: "harness", exitCode: 6 })
 })
 
 test("a canary whose planted fault is not found fails the run", async () => {

@@ -10,6 +10,7 @@ import type { Scenario } from "@horizon/scenarios/scenario.ts"
 import { needsOf } from "@horizon/scenarios/scenario.ts"
 import { SOMETIMES } from "@horizon/scenarios/sometimes.ts"
 import { divergingWindow } from "@horizon/sim/kernel/digest.ts"
+import { LabError } from "../lab/lab-error.ts"
 import type { World, WorldRunOptions, WorldRunOutcome } from "../world/world.ts"
 import { makeDocument } from "./document.ts"
 import { commit } from "./provenance.ts"
@@ -52,8 +53,7 @@ export const runOnce = async (options: RunOnceOptions): Promise<RunOnceResult> =
   try {
     outcome = await world.run(worldOptions)
   } catch (error) {
-    const sentence = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    return { run: emptyRun(options, "harness", { id: "world", verdict: "harness", sentence, events: [] }) }
+    return { run: emptyRun(options, ...unrun(error)) }
   }
   const wallSeconds = (performance.now() - started) / 1000
   const checks = judge({
@@ -74,8 +74,16 @@ export const runOnce = async (options: RunOnceOptions): Promise<RunOnceResult> =
   return {
     run,
     outcome,
-    document: makeDocument({ run, scenario, outcome, checks, fidelity: world.fidelity })
+    document: makeDocument({ run, scenario, outcome, checks, fidelity: outcome.fidelity ?? world.fidelity })
   }
+}
+
+/** Why a run did not come about: a machine that lacks something is no failure of what is tested, and no pass either. */
+const unrun = (error: unknown): [Verdict, Failure] => {
+  const verdict = error instanceof LabError && error.reason === "missing" ? "skipped" : "harness"
+  const isPlain = error instanceof LabError || !(error instanceof Error)
+  const sentence = isPlain ? String(error instanceof Error ? error.message : error) : (error.stack ?? error.message)
+  return [verdict, { id: "world", verdict, sentence, events: [] }]
 }
 
 /** The same again; a digest that differs is traced to the first event at which the two parted. */

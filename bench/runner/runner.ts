@@ -35,7 +35,13 @@ export interface RunRequest {
 }
 
 export type RunnerEvent =
-  | { readonly kind: "planned"; readonly runs: number; readonly workers: number }
+  | {
+      readonly kind: "planned"
+      readonly runs: number
+      readonly workers: number
+      /** What the runs take at least, where time is real. */
+      readonly realSeconds?: number
+    }
   | { readonly kind: "started"; readonly scenario: string; readonly world: string; readonly seed: number }
   | {
       readonly kind: "progress"
@@ -80,7 +86,7 @@ export const runScenarios = async (request: RunRequest): Promise<RunnerResult> =
   const planned = planRuns(request.names, request.all, request.world, request.seeds, request.shard)
   const parallel = request.world === "simulated" && planned.length > 1
   const workers = parallel ? Math.min(planned.length, availableParallelism()) : 1
-  request.onEvent({ kind: "planned", runs: planned.length, workers })
+  request.onEvent({ kind: "planned", runs: planned.length, workers, ...realSeconds(planned) })
   const sink = new ResultSink(request, planned.length)
   if (parallel) await runInPool(planned, workers, request, sink)
   else for (const run of planned) if (!request.signal?.aborted) await runHere(run, request, sink)
@@ -95,6 +101,11 @@ export const runScenarios = async (request: RunRequest): Promise<RunnerResult> =
     exitCode: request.signal?.aborted ? EXIT.interrupted : exitOf(sink.runs, neverReached)
   }
 }
+
+const realSeconds = (planned: ReadonlyArray<PlannedRun>): { readonly realSeconds?: number } =>
+  planned.some(({ world }) => world.offers.has("virtual-time"))
+    ? {}
+    : { realSeconds: planned.reduce((sum, { scenario }) => sum + scenario.durationMs / 1000, 0) }
 
 /** Runs a stored document's scenario again: same world, seed and fault timeline; the digest must be the same. */
 export const replay = async (

@@ -1,12 +1,21 @@
-/** Samples the simulated network once a second: throughput and queue of every access link that is not a perfect wire. */
+/** Samples a lab's network of sim/net once a second: throughput and queue of every access link that is not a perfect wire. */
 
-import type { SimLab } from "./sim-lab.ts"
+import type { TraceLog } from "@horizon/core/lab/trace.ts"
+import type { Kernel } from "@horizon/sim/kernel/kernel.ts"
+import type { Network } from "@horizon/sim/net/network.ts"
 
 const PERIOD_NS = 1e9
 /** Links sampled; a lab of hundreds of hosts would drown its report. */
 const LINKS_MAX = 64
 
-export const sampleNetwork = (lab: SimLab): void => {
+/** What is sampled, and where the samples go. */
+export interface SampledLab {
+  readonly kernel: Kernel
+  readonly network: Network
+  readonly trace: TraceLog
+}
+
+export const sampleNetwork = (lab: SampledLab): void => {
   const links = lab.network.interfaces.flatMap((own) => [own.up, own.down]).slice(0, LINKS_MAX)
   const before = links.map(() => 0)
   const sample = (): void => {

@@ -38,6 +38,8 @@ export interface WorldRunOutcome {
   /** The faults that really struck. */
   readonly timeline: ReadonlyArray<Fault>
   readonly drawn: Readonly<Record<string, string | number | boolean>>
+  /** Label of this run's figures, where the world's own does not say all. */
+  readonly fidelity?: string
 }
 
 /** One event of a recorded window, in words that mean something to a reader. */

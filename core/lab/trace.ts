@@ -60,6 +60,8 @@ export interface TraceFields {
 
   // --- client
   "client.status": { readonly state: string; readonly detail: string }
+  /** The virtual interface has this address from now on, as `a.b.c.d/n`; empty: it is gone. */
+  "client.interface": { readonly name: string; readonly address: string }
   "client.server-chosen": { readonly serverId: string; readonly rttUs: number; readonly among: number }
 
   // --- game

@@ -38,7 +38,8 @@ describe("without a shaper one netem does all", () => {
     expect(word({ lossPpm: 12_345 })).toBe(" loss random 1.2345%")
     expect(word({ burstLoss })).toBe(" loss gemodel 1% 20% 90.0001% 0.0001%")
     expect(word({ corruptPpm: 1_000, duplicatePpm: 5_000 })).toBe(" corrupt 0.1% duplicate 0.5%")
-    expect(word({ jitterUs: 500 })).toBe(" delay 0us 500us distribution normal")
+    expect(word({ jitterUs: 500 })).toBe(" delay 1us 500us distribution normal")
+    expect(word({ jitterUs: 500, distribution: "uniform" })).toBe(" delay 0us 500us")
     expect(word({ delayUs: 9, jitterUs: 5, distribution: "uniform" })).toBe(" delay 9us 5us")
     expect(word({ delayUs: 9, reorderGap: { gap: 5, ppm: 250_000 } })).toBe(" delay 9us reorder 25% gap 5")
   })
@@ -80,18 +81,24 @@ describe("with a rate before CoDel or a queue bounded in bytes", () => {
   it("a token bucket stands in netem and CoDel in that", () => {
     const change = { rateBps: 10_000_000, overheadBytes: 38, queue: codel, delayUs: 10_000 }
     expect(lines(change)).toEqual([
-      "root handle 1: netem limit 1000000 delay 10000us",
-      "parent 1:1 handle 2: stab overhead 24 linklayer ethernet tbf rate 10000000bit burst 1552b limit 1000000b",
+      "root handle 1: stab overhead 24 linklayer ethernet netem limit 1000000 delay 10000us",
+      "parent 1:1 handle 2: tbf rate 10000000bit burst 1552b limit 1000000b",
       "parent 2:1 handle 3: codel limit 100 target 5000us interval 100000us ecn"
     ])
     expect(notes(change)).toMatch(/first packet of a burst.*delayUs: .*bytesMax is not enforced/)
     expect(lines({ ...change, queue: { ...codel, ecn: false } })[2]).toMatch(/noecn$/)
   })
 
+  it("the token bucket stands alone where nothing else is asked, with the size table that only a root may have", () => {
+    expect(lines({ rateBps: 8_000_000, overheadBytes: 38, queue: { ...codel, ecn: false } })).toEqual([
+      "root handle 1: stab overhead 24 linklayer ethernet tbf rate 8000000bit burst 1552b limit 1000000b",
+      "parent 1:1 handle 2: codel limit 100 target 5000us interval 100000us noecn"
+    ])
+  })
+
   it("the token bucket's own limit bounds a queue in bytes, and the bucket holds a millisecond or a packet", () => {
     expect(lines({ rateBps: 1_000_000_000, queue: bytes, mtuBytes: 0 })).toEqual([
-      "root handle 1: netem limit 1000000",
-      "parent 1:1 handle 2: stab overhead -14 linklayer ethernet tbf rate 1000000000bit burst 125000b limit 65549b"
+      "root handle 1: stab overhead -14 linklayer ethernet tbf rate 1000000000bit burst 125000b limit 65549b"
     ])
     expect(notes({ rateBps: 1_000_000, queue: bytes })).toMatch(/packetsMax is not enforced/)
   })
@@ -100,6 +107,7 @@ describe("with a rate before CoDel or a queue bounded in bytes", () => {
 describe("what tc cannot do is refused", () => {
   const cases: ReadonlyArray<readonly [keyof LinkSpec, Partial<LinkSpec>]> = [
     ["dropList", { dropList: [1] }],
+    ["delayUs", { delayUs: 270_000_001 }],
     ["truncatePpm", { truncatePpm: 1 }],
     ["deliveryTraceMs", { deliveryTraceMs: [1] }],
     ["burstLoss", { lossPpm: 1, burstLoss }],

@@ -6,7 +6,7 @@
  * - no shaper: `netem` alone;
  * - a rate before a droptail queue bounded in packets: `netem` (loss … duplicate, rate, limit), in it a second `netem` (delay,
  *   jitter, reordering). That is the link's own order of stages, and netem's rate gives each packet its serialisation delay;
- * - a rate before CoDel or a queue bounded in bytes: `netem` (loss … jitter), in it `tbf`, in it `codel`.
+ * - a rate before CoDel or a queue bounded in bytes: `netem` (loss … jitter, left out if there is none), in it `tbf`, in it `codel`.
  *
  * Where the kernel does something near to the spec but not the same, the plan says so in `notes`, for reports.
  * Sources: tc-netem(8), tc-tbf(8), tc-codel(8), tc-stab(8), iproute2 6.
@@ -30,6 +30,9 @@ const ETHERNET_HEADER_BYTES = 14
 
 /** Packets that a netem which only delays may hold: more than any delay line needs, because netem drops what is over. */
 const DELAY_LINE_PACKETS = 1_000_000
+
+/** tc counts delays in 32 bits of 64 ns. */
+const DELAY_US_MAX = 270_000_000
 
 /** netem keeps packets in order only where it has a rate; this one costs 12 ns for 1,500 bytes. */
 const ORDER_KEEPING_RATE_BPS = 1_000_000_000_000
@@ -76,6 +79,7 @@ const refuse = (spec: LinkSpec): ReadonlyArray<TcRefusal> => {
     "mtuBytes",
     `tc does not look at packet sizes: set the device's MTU to ${spec.mtuBytes} with ip-link(8) and plan the rest with mtuBytes 0`
   )
+  unless(spec.delayUs <= DELAY_US_MAX, "delayUs", `tc cannot hold a packet longer than ${DELAY_US_MAX / 1e6} s`)
   unless(
     spec.reorderGap === null || spec.delayUs > 0 || spec.jitterUs > 0,
     "reorderGap",
@@ -118,7 +122,11 @@ const bucketStack = (spec: LinkSpec): Stack => {
   const notes = ["rateBps: the first packet of a burst passes the token bucket without a serialisation delay"]
   if (delay(spec).length > 0)
     notes.push("delayUs: stands before the queue; with jitter the queue sees jittered arrivals")
-  const qdiscs = [netem(DELAY_LINE_PACKETS, damage(spec), delay(spec)), tokenBucket(spec)]
+  const impairments = [...damage(spec), ...delay(spec)]
+  const stack =
+    impairments.length > 0 ? [netem(DELAY_LINE_PACKETS, impairments), tokenBucket(spec)] : [tokenBucket(spec)]
+  // The kernel takes a size table at the root only; the packet keeps the length that it got there.
+  const qdiscs = stack.map((words, index) => (index === 0 ? [...sizeTable(spec), ...words] : words))
   if (queue.kind === "codel") {
     notes.push("queue: bytesMax is not enforced, only packetsMax")
     qdiscs.push([
@@ -142,15 +150,19 @@ const netem = (limit: number, ...options: ReadonlyArray<ReadonlyArray<string>>):
   ...options.flat()
 ]
 
-/** The size table sets framing: it may be negative, other than tbf's own overhead. The bucket holds 1 ms or one packet. */
+/** Sets framing for what stands below: it may be negative, other than tbf's own overhead. */
+const sizeTable = (spec: LinkSpec): ReadonlyArray<string> => [
+  "stab",
+  "overhead",
+  `${spec.overheadBytes - ETHERNET_HEADER_BYTES}`,
+  "linklayer",
+  "ethernet"
+]
+
+/** The bucket holds 1 ms or one packet. */
 const tokenBucket = (spec: LinkSpec): ReadonlyArray<string> => {
   const largest = (spec.mtuBytes || 65_535) + ETHERNET_HEADER_BYTES + spec.overheadBytes
   return [
-    "stab",
-    "overhead",
-    `${spec.overheadBytes - ETHERNET_HEADER_BYTES}`,
-    "linklayer",
-    "ethernet",
     "tbf",
     "rate",
     `${spec.rateBps}bit`,
@@ -188,12 +200,12 @@ const delay = (spec: LinkSpec): ReadonlyArray<string> => {
 
 const delayWords = (spec: LinkSpec): ReadonlyArray<string> => {
   const words: Array<string> = []
-  if (spec.delayUs > 0 || spec.jitterUs > 0) words.push("delay", `${spec.delayUs}us`)
-  if (spec.jitterUs > 0) {
-    words.push(`${spec.jitterUs}us`)
-    // Without a table netem's jitter is uniform; tc has no table of that name.
-    if (spec.distribution !== "uniform") words.push("distribution", spec.distribution)
-  }
+  // Without a table netem's jitter is uniform; tc has no table of that name, and takes a table only with some delay.
+  const table = spec.jitterUs > 0 && spec.distribution !== "uniform"
+  if (spec.delayUs > 0 || spec.jitterUs > 0)
+    words.push("delay", `${table ? Math.max(spec.delayUs, 1) : spec.delayUs}us`)
+  if (spec.jitterUs > 0) words.push(`${spec.jitterUs}us`)
+  if (table) words.push("distribution", spec.distribution)
   if (spec.reorderGap !== null) words.push("reorder", percent(spec.reorderGap.ppm), "gap", `${spec.reorderGap.gap}`)
   return words
 }

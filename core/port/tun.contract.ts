@@ -5,7 +5,7 @@
  */
 
 import type { Layer, Scope } from "effect"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { describe, expect, test } from "vitest"
 import { parseV4, putV4 } from "../wire/address.ts"
 import { Tun, type TunDevice, type TunOpen } from "./tun.ts"
@@ -29,7 +29,7 @@ interface Datagram {
 
 const OWN = "10.77.0.5"
 const PEER = "10.77.3.9"
-const OPEN: TunOpen = { name: "hzcontract0", cidr: `${OWN}/16`, mtuBytes: 1280 }
+const OPEN = { name: "hzcontract0", cidr: `${OWN}/16`, mtuBytes: 1280 } satisfies TunOpen
 
 const sum16 = (bytes: ReadonlyArray<number>): number => {
   let sum = 0
@@ -217,6 +217,67 @@ export const tunContract = (world: ContractWorld<TunInstance>): void => {
     )
 
     test(
+      "a burst of equal datagrams of several flows reaches each socket whole and in order",
+      withTunnel((device, udp) =>
+        Effect.gen(function* () {
+          const sockets = yield* Effect.forEach([5000, 5001, 5002], (port) => udp.bind({ address: OWN, port }))
+          const got = sockets.map(collectDatagrams)
+          const data = (i: number): ReadonlyArray<number> => [i, ...bytes(i % 20 === 19 ? 50 : 499)]
+          const packets = Array.from({ length: 60 }, (_, i) =>
+            encode({ source: PEER, sourcePort: 7, destination: OWN, destinationPort: 5000 + (i % 3), data: data(i) })
+          )
+          write(device, ...packets)
+          expect(yield* eventually(() => got.every((datagrams) => datagrams.length === 20))).toBe(true)
+          for (const [k, datagrams] of got.entries())
+            expect(datagrams.map((one) => one.data)).toEqual(Array.from({ length: 20 }, (_, i) => data(i * 3 + k)))
+          expect(device.stats()).toMatchObject({ packetsOut: 60, dropsOut: 0 })
+        })
+      )
+    )
+
+    test(
+      "a burst of equal datagrams from an application is read as one packet each, whole and in order",
+      withTunnel((device, udp) =>
+        Effect.gen(function* () {
+          const seen = collectPackets(device)
+          const socket = yield* udp.bind({ address: OWN, port: 5000 })
+          const sent = Array.from({ length: 40 }, (_, i) => [i, ...bytes(i === 39 ? 70 : 800)])
+          sendTo(socket, PEER, 7000, ...sent)
+          expect(yield* eventually(() => seen.to(7000).length === 40)).toBe(true)
+          expect(seen.to(7000).map((datagram) => datagram?.data)).toEqual(sent)
+        })
+      )
+    )
+
+    test(
+      "a datagram that was damaged on its way is not mended by the burst that it comes in",
+      withTunnel((device, udp) =>
+        Effect.gen(function* () {
+          const socket = yield* udp.bind({ address: OWN, port: 5000 })
+          const got = collectDatagrams(socket)
+          const packets = Array.from({ length: 12 }, (_, i) =>
+            encode({ source: PEER, sourcePort: 7, destination: OWN, destinationPort: 5000, data: [i, ...bytes(300)] })
+          )
+          for (const i of [0, 5, 6, 11]) packets[i][200] ^= 1
+          write(device, ...packets)
+          expect(yield* eventually(() => got.length >= 8)).toBe(true)
+          yield* Effect.sleep(20)
+          expect(got.map(({ data }) => data[0])).toEqual([1, 2, 3, 4, 7, 8, 9, 10])
+        })
+      )
+    )
+
+    test(
+      "what has no bytes and what is longer than the MTU is dropped and counted",
+      withTunnel((device) =>
+        Effect.sync(() => {
+          write(device, [], new Array<number>(OPEN.mtuBytes + 1).fill(0x45))
+          expect(device.stats()).toMatchObject({ packetsOut: 0, dropsOut: 2 })
+        })
+      )
+    )
+
+    test(
       "an ECN mark that the network set does not disturb the delivery",
       withTunnel((device, udp) =>
         Effect.gen(function* () {
@@ -312,6 +373,61 @@ export const tunContract = (world: ContractWorld<TunInstance>): void => {
             const error = yield* Effect.flip(tun.open({ ...OPEN, ...change }))
             expect(error.message.length).toBeGreaterThan(20)
           }
+        }).pipe(Effect.provide(instance.tun))
+      )
+    )
+
+    test(
+      "an interface for Ethernet frames asks for addresses (ARP) and carries IP in frames, or is refused with a sentence",
+      inWorld(world)((instance) =>
+        Effect.gen(function* () {
+          const tun = yield* Tun
+          const udp = yield* Udp
+          const opened = yield* Effect.result(tun.open({ ...OPEN, kind: "tap" }))
+          if (Result.isFailure(opened)) {
+            expect(opened.failure.reason).toBe("unsupported")
+            expect(opened.failure.message).toContain(OPEN.name)
+            return
+          }
+          const device = opened.success
+          expect(device.mtuBytes).toBe(OPEN.mtuBytes)
+          const { packets: frames } = collectPackets(device)
+          const socket = yield* udp.bind({ address: OWN, port: 5000 })
+          const got = collectDatagrams(socket)
+          sendTo(socket, PEER, 7000, bytes(1252))
+          const ofType = (type: number) => frames.filter((frame) => frame[12] * 256 + frame[13] === type)
+          expect(yield* eventually(() => ofType(0x0806).length > 0)).toBe(true)
+          const [request] = ofType(0x0806)
+          expect([request.slice(28, 32), request.slice(38, 42)]).toEqual([be32(OWN), be32(PEER)])
+          const [host, peer] = [request.slice(6, 12), [2, 0, 0, 0, 0, 9]]
+          const answer = [...request.slice(14, 20), 0, 2, ...peer, ...be32(PEER), ...host, ...be32(OWN)]
+          write(device, [...host, ...peer, 0x08, 0x06, ...answer])
+          expect(yield* eventually(() => ofType(0x0800).length > 0)).toBe(true)
+          const [frame] = ofType(0x0800)
+          expect([frame.slice(0, 6), frame.slice(6, 12), frame.length]).toEqual([peer, host, 14 + 1280])
+          expect(decode(frame.slice(14))).toMatchObject({ source: OWN, destination: PEER, data: bytes(1252) })
+          const back = [1, 2, 3].map((i) =>
+            encode({ source: PEER, sourcePort: 7, destination: OWN, destinationPort: 5000, data: [i, ...bytes(1251)] })
+          )
+          write(device, ...back.map((packet) => [...host, ...peer, 0x08, 0x00, ...packet]))
+          expect(yield* eventually(() => got.length === 3)).toBe(true)
+          expect(got.map(({ data }) => data[0])).toEqual([1, 2, 3])
+          write(device, new Array<number>(14 + 4 + OPEN.mtuBytes + 1).fill(0))
+          expect(device.stats()).toMatchObject({ packetsOut: 4, dropsOut: 1 })
+        }).pipe(Effect.provide([instance.tun, instance.udp]))
+      )
+    )
+
+    test(
+      "an interface without an address is opened for others to give it one, or refused with a sentence",
+      inWorld(world)((instance) =>
+        Effect.gen(function* () {
+          const tun = yield* Tun
+          const { cidr: _, ...options } = OPEN
+          const opened = yield* Effect.result(tun.open(options))
+          if (Result.isSuccess(opened)) return expect(opened.success.name).toBe(OPEN.name)
+          expect(opened.failure.reason).toBe("unsupported")
+          expect(opened.failure.message).toContain(OPEN.name)
         }).pipe(Effect.provide(instance.tun))
       )
     )

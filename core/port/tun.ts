@@ -21,16 +21,28 @@ export interface TunStats {
   readonly dropsOut: number
 }
 
-/** An open device. Batch slots hold whole IP packets (or frames); the address, port and ecn columns are unused. */
+/**
+ * An open device. Batch slots hold whole IP packets (or frames), with their checksums complete, never larger than the MTU (a frame: with its
+ * Ethernet header); the address, port and ecn columns are unused.
+ */
 export interface TunDevice {
   /** Interface name as the system gave it. */
   readonly name: string
   readonly mtuBytes: number
+  /** Filled before each call of the batch handler; its slots are valid until the handler returns. */
   readonly rx: DatagramBatch
+  /** For the user to fill, then `send`. */
   readonly tx: DatagramBatch
+  /** Sets the one receiver: called with the node's monotonic time and the number of packets in `rx`. */
   onBatch(handler: (nowNs: number, count: number) => void): void
+  /**
+   * Hands the first `count` slots of `tx` to the host; never throws: what the host does not take is counted in `dropsOut`. The order of the
+   * packets of one flow stays as it is.
+   */
   send(count: number): void
   stats(): TunStats
+  /** Figures that only this implementation has, for metrics: system calls, which offloads are in use. */
+  readonly figures?: () => Readonly<Record<string, number>>
 }
 
 /** Why a device could not be opened. */
@@ -41,13 +53,25 @@ export class TunError extends Schema.TaggedError<TunError>()("TunError", {
 
 /** What to open. */
 export interface TunOpen {
+  /** IP packets (`tun`, if left out) or Ethernet frames; `tap` is refused as `unsupported` where there is no Ethernet. */
+  readonly kind?: "tun" | "tap"
   /** Wanted interface name, at most 15 bytes. */
   readonly name: string
-  /** IPv4 address of the host on the interface, and the prefix that it routes there: `10.77.0.5/16`. */
-  readonly cidr: string
+  /**
+   * IPv4 address of the host on the interface, and the prefix that it routes there: `10.77.0.5/16`. Left out for an interface that gets its
+   * addresses from elsewhere, or none: one end of a cable that carries frames between two networks. Refused as `unsupported` where there is
+   * nobody else to give it one.
+   */
+  readonly cidr?: string
+  /** Largest IP packet. A frame may be 14 bytes longer, 18 with a VLAN tag. */
   readonly mtuBytes: number
-  /** 64 if left out. */
+  /** Slots in `rx` and `tx`; as many as suit the implementation if left out. */
   readonly slots?: number
+  /**
+   * Whether several packets of a flow may cross between host and device in one piece, where the system can do that (if left out: yes). It is
+   * faster; `false` is for whoever gives each packet a time of its own.
+   */
+  readonly offload?: boolean
 }
 
 export class Tun extends Context.Service<

@@ -44,6 +44,7 @@ type Happening = SessionEvent | { readonly kind: "tunnel-dead"; readonly everPro
 
 /** An open virtual interface. */
 interface OpenDevice {
+  readonly name: string
   readonly cidr: string
   readonly mtuBytes: number
   readonly scope: Scope.Closeable
@@ -113,7 +114,9 @@ export class Connector {
       const { device } = this
       this.device = undefined
       this.link.detach()
-      return device === undefined ? Effect.void : Scope.close(device.scope, Exit.void)
+      if (device === undefined) return Effect.void
+      this.options.trace("client.interface", { name: device.name, address: "" })
+      return Scope.close(device.scope, Exit.void)
     })
   }
 
@@ -179,16 +182,18 @@ export class Connector {
   private openDevice(parameters: TunnelParameters): Effect.Effect<void, NodeError> {
     const cidr = formatCidr(parameters.address, parameters.prefixLength)
     const { mtuBytes } = parameters
-    const { tun, board } = this.options
+    const { tun, board, trace } = this.options
     const self = this
     return Effect.gen(function* () {
       board.address(cidr)
       if (self.device?.cidr === cidr && self.device.mtuBytes === mtuBytes) return
       yield* self.closeDevice()
       const scope = yield* Scope.make()
-      self.device = { cidr, mtuBytes, scope }
-      const opened = tun.open({ name: self.options.interface, cidr, mtuBytes })
-      self.link.attach(yield* Scope.provide(opened, scope))
+      const name = self.options.interface
+      self.device = { name, cidr, mtuBytes, scope }
+      const device = yield* Scope.provide(tun.open({ name, cidr, mtuBytes }), scope)
+      self.link.attach(device)
+      trace("client.interface", { name: device.name, address: cidr })
     }).pipe(Effect.mapError(fromTun))
   }
 

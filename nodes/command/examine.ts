@@ -1,10 +1,14 @@
-/** What `horizon doctor` looks at: reads files, opens sockets for a moment, asks programs for their version; changes nothing. */
+/**
+ * What `horizon doctor` looks at: reads files, opens sockets for a moment, asks programs for their version, and as root asks the kernel
+ * in a network namespace that is gone with the question; changes nothing.
+ */
 
 import { execFile } from "node:child_process"
 import { createSocket } from "node:dgram"
-import { accessSync, constants, readFileSync } from "node:fs"
+import { accessSync, closeSync, constants, openSync, readFileSync } from "node:fs"
 import { availableParallelism, freemem, release, totalmem } from "node:os"
 import { delimiter, join } from "node:path"
+import { nativeMissing } from "@horizon/real/native.ts"
 
 export interface Finding {
   readonly name: string
@@ -30,6 +34,8 @@ export const examine = async (): Promise<ReadonlyArray<Finding>> => [
   cores(),
   memory(),
   await libsql(),
+  nativeModule(),
+  tunDriver(),
   simulated(),
   await loopback("udp4", "127.0.0.1"),
   await loopback("udp6", "::1"),
@@ -80,6 +86,45 @@ const libsql = async (): Promise<Finding> => {
   }
 }
 
+const nativeModule = (): Finding => {
+  const missing = nativeMissing()
+  const about = { name: "native module", must: false, purpose: "tunnels, and packets at full speed" }
+  return missing === undefined
+    ? { ...about, state: "ok", seen: "built" }
+    : { ...about, state: "absent", seen: "not there", remedy: missing }
+}
+
+/** Whether this user may make network interfaces: opens the driver for a moment, and looks for CAP_NET_ADMIN. */
+const tunDriver = (): Finding => {
+  const about = { name: "TUN driver", must: false, purpose: "the network interface of a client" }
+  try {
+    closeSync(openSync("/dev/net/tun", "r+"))
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    const remedy =
+      code === "EACCES" || code === "EPERM"
+        ? "sudo npx horizon …"
+        : "modprobe tun    (for a container: --device /dev/net/tun --cap-add NET_ADMIN)"
+    return { ...about, state: "absent", seen: `/dev/net/tun: ${code}`, remedy }
+  }
+  return mayAdministerNetworks()
+    ? { ...about, state: "ok", seen: "/dev/net/tun, CAP_NET_ADMIN" }
+    : { ...about, state: "absent", seen: "no CAP_NET_ADMIN", remedy: "sudo npx horizon …, or grant CAP_NET_ADMIN" }
+}
+
+/** Number of CAP_NET_ADMIN in linux/capability.h. */
+const CAP_NET_ADMIN = 12n
+
+const mayAdministerNetworks = (): boolean => {
+  try {
+    const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))
+    return effective !== null && ((BigInt(`0x${effective[1]}`) >> CAP_NET_ADMIN) & 1n) === 1n
+  } catch {
+    // Not Linux.
+    return false
+  }
+}
+
 const simulated = (): Finding => ({
   name: "world: simulated",
   state: "ok",
@@ -109,14 +154,14 @@ const loopback = (family: "udp4" | "udp6", address: string): Promise<Finding> =>
 const namespaces = async (): Promise<ReadonlyArray<Finding>> => {
   const root = process.getuid?.() === 0
   const world = "scenarios on the kernel's network"
-  const tool = async (name: string, args: ReadonlyArray<string>, pack: string): Promise<Finding> => {
+  const tool = async (name: string, args: ReadonlyArray<string>, pack: string, purpose = world): Promise<Finding> => {
     const said = await ask(name, args)
     return {
       name,
       state: said === undefined ? "absent" : "ok",
       must: false,
       seen: said ?? "not found",
-      purpose: world,
+      purpose,
       remedy: `apt install ${pack}`
     }
   }
@@ -130,16 +175,64 @@ const namespaces = async (): Promise<ReadonlyArray<Finding>> => {
       remedy: "sudo npx horizon …"
     },
     await tool("ip", ["-V"], "iproute2"),
+    await tool("nsenter", ["--version"], "util-linux"),
     await tool("tc", ["-V"], "iproute2"),
-    netem(),
+    await netem(root),
     await tool("nft", ["--version"], "nftables"),
+    ...(root ? [await nftables()] : []),
+    await tool("ethtool", ["--version"], "ethtool"),
+    await tool("tcpdump", ["--version"], "tcpdump", "captures of such runs"),
     await tool("mn", ["--version"], "mininet")
   ]
 }
 
-/** Whether the kernel has the netem queueing discipline: loaded, built in, or as a module. */
-const netem = (): Finding => {
+/** What the kernel's nftables lack of what NATs and partitions are made of. */
+const nftables = async (): Promise<Finding> => {
+  const lacking: Array<string> = []
+  for (const [what, script] of NFTABLES_PARTS) if (!(await kernelTakes(["nft", script]))) lacking.push(what)
+  return {
+    name: "nftables",
+    state: lacking.length === 0 ? "ok" : "absent",
+    must: false,
+    seen:
+      lacking.length === 0
+        ? NFTABLES_PARTS.map(([what]) => what).join(", ")
+        : `not in kernel ${release()}: ${lacking.join(", ")}`,
+    purpose: "NATs and partitions there",
+    remedy: "modprobe nft_chain_nat nf_tables_bridge    (a distribution kernel has them)"
+  }
+}
+
+const NFTABLES_PARTS = [
+  ["NAT", "add table ip t; add chain ip t c { type nat hook postrouting priority 100 ; }; add rule ip t c masquerade"],
+  [
+    "zones",
+    "add table ip t; add chain ip t c { type filter hook prerouting priority -301 ; }; add rule ip t c ct zone set 1"
+  ],
+  ["bridges", "add table bridge t; add chain bridge t c { type filter hook postrouting priority 0 ; }"]
+] as const
+
+/** Whether the kernel does what a command asks of a network namespace of its own. Needs root. */
+const kernelTakes = (command: ReadonlyArray<string>): Promise<boolean> =>
+  new Promise((resolve) => {
+    const unshare = find("unshare")
+    if (unshare === undefined) return resolve(false)
+    const env = { ...process.env, PATH: `${process.env["PATH"] ?? ""}${delimiter}/usr/sbin${delimiter}/sbin` }
+    execFile(unshare, ["--net", ...command], { timeout: ASK_MS, env }, (error) => resolve(error === null))
+  })
+
+/** Whether the kernel has the netem queueing discipline: asked as root, else looked up (loaded, built in, or as a module). */
+const netem = async (root: boolean): Promise<Finding> => {
   const kernel = release()
+  const about = {
+    name: "netem",
+    must: false,
+    purpose: "delay, loss and rate there",
+    remedy: "modprobe sch_netem    (a distribution kernel has it; without it: user-mode-linux, or our own link process)"
+  }
+  if (root && (await kernelTakes(["tc", "qdisc", "add", "dev", "lo", "root", "netem"])))
+    return { ...about, state: "ok", seen: `kernel ${kernel} takes it` }
+  if (root) return { ...about, state: "absent", seen: `not in kernel ${kernel}` }
   const read = (path: string): string => {
     try {
       return readFileSync(path, "utf8")
@@ -157,12 +250,9 @@ const netem = (): Finding => {
           ? "built in"
           : undefined
   return {
-    name: "netem",
+    ...about,
     state: where === undefined ? "absent" : "ok",
-    must: false,
-    seen: where === undefined ? `not seen in kernel ${kernel}` : `${where}, kernel ${kernel}`,
-    purpose: "delay, loss and rate there",
-    remedy: "modprobe sch_netem    (a distribution kernel has it)"
+    seen: where === undefined ? `not seen in kernel ${kernel}` : `${where}, kernel ${kernel}`
   }
 }
 
@@ -201,7 +291,7 @@ const PROGRAMS: ReadonlyArray<Program> = [
     commands: ["cargo"],
     args: ["--version"],
     purpose: "builds the native module",
-    remedy: "apt install cargo"
+    remedy: "apt install rustup && rustup default stable    (1.88 or newer)"
   },
   {
     name: "tshark",

@@ -2,6 +2,7 @@
 
 import type { CommandSpec } from "./command.ts"
 import { doctorCommand } from "./doctor.ts"
+import { labCommand } from "./lab.ts"
 import { NODE_NAMES, nodeCommand } from "./node.ts"
 import { replayCommand } from "./replay.ts"
 import { reportCommand } from "./report.ts"
@@ -9,6 +10,10 @@ import { scenarioCommand } from "./scenario.ts"
 import { upCommand } from "./up.ts"
 
 const runner = () => import("@horizon/bench/runner/runner.ts")
+const labs = async () => ({
+  ...(await import("@horizon/bench/lab/clean.ts")),
+  ...(await import("@horizon/bench/lab/registry.ts"))
+})
 const reporter = () => import("@horizon/reports/report.ts")
 
 /**
@@ -29,6 +34,7 @@ export const horizonCommand = async (args: ReadonlyArray<string>): Promise<Comma
       replayCommand(runner),
       reportCommand(reporter),
       doctorCommand,
+      labCommand(labs),
       ...nodes,
       upCommand
     ],

@@ -6,6 +6,7 @@ import { dyingOfDefects } from "@horizon/real/defect.ts"
 import { type HostOptions, type HostPorts, layerHost, storeUrl } from "@horizon/real/host.ts"
 import { layerHttpServer } from "@horizon/real/http.ts"
 import { layerStore } from "@horizon/real/store.ts"
+import { openTraceStream, TraceStream } from "@horizon/real/trace.ts"
 import { Effect, Layer } from "effect"
 import { type CommandFailure, failure } from "./command.ts"
 import type { NodeName } from "./node.ts"
@@ -25,9 +26,15 @@ export const nodeProgram = (
   config: Readonly<Record<string, any>>,
   screen: Screen
 ): Effect.Effect<never, CommandFailure> =>
-  hostNode(name, config, {
-    dataDirectory: resolve(config["dataDirectory"]),
-    log: logOptions(name, config["logLevel"], config["logFormat"], screen)
+  Effect.suspend(() => {
+    const stream = openTraceStream(screen.environment, name)
+    const trace = stream instanceof TraceStream ? stream : undefined
+    if (typeof stream === "string") screen.err(`horizon ${name}: ${stream}`)
+    return hostNode(name, config, {
+      dataDirectory: resolve(config["dataDirectory"]),
+      log: logOptions(name, config["logLevel"], config["logFormat"], screen),
+      ...(trace === undefined ? {} : { trace: trace.writer(), onReady: (info) => trace.control("ready", info) })
+    }).pipe(Effect.ensuring(trace?.flush ?? Effect.void))
   }).pipe(
     Effect.mapError((error) => nodeFailure(name, error)),
     Effect.andThen(Effect.fail(failure(EXIT.harness, `horizon ${name}: the node ended without being asked to`)))

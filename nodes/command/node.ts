@@ -40,12 +40,17 @@ export const nodeCommand = async (name: NodeName, complete: boolean): Promise<Co
     `${SUMMARY[name]}.\n\nA setting is taken from its flag, else from its environment variable, else from the configuration file,`,
     "else it has its default. Runs until Ctrl-C or SIGTERM, then shuts down and exits with 0; a second Ctrl-C ends it at once.\n\n" +
       `Exit codes: ${EXIT.usage} bad configuration, ${EXIT.corrupt} damaged identity or store, ${EXIT.noInput} configuration file missing,`,
-    `${EXIT.unavailable} port in use or store not usable.`
+    `${EXIT.unavailable} port in use or store not usable.\n\nWith HORIZON_TRACE_FD=N in the environment, each trace event and the`,
+    "word that it serves go as one line of JSON to descriptor N as well, with times of the monotonic clock: the log says less."
   ].join(" "),
   flags: [...OWN_FLAGS, ...(complete ? await settingFlags(name) : [])],
   examples: [
     { command: `horizon ${name} --config /etc/horizon/${name}.json`, description: "As a service" },
-    { command: `horizon ${name} --config ${name}.json --print-config`, description: "What would it do, and why?" }
+    { command: `horizon ${name} --config ${name}.json --print-config`, description: "What would it do, and why?" },
+    {
+      command: `HORIZON_TRACE_FD=3 horizon ${name} --config ${name}.json 3> trace.ndjson`,
+      description: "Record its trace"
+    }
   ],
   stoppedExitCode: EXIT.pass,
   run: (input, screen) => runNode(name, input, screen)

@@ -48,6 +48,18 @@ test("the line is not drawn more than ten times a second", () => {
   expect(draws.length - before).toBeLessThanOrEqual(10)
 })
 
+test("a batch in real time says before it starts how long it will take at least", () => {
+  const { lines, progress } = make(false)
+  progress.handle({ kind: "planned", runs: 9, workers: 1, realSeconds: 3_725 })
+  progress.handle({ kind: "planned", runs: 9, workers: 1, realSeconds: 42 })
+  progress.handle({ kind: "planned", runs: 9, workers: 2 })
+  expect(lines.slice(1)).toEqual([
+    "9 runs one after the other in real time, 1 h 2 min and more",
+    "9 runs one after the other in real time, 42 s and more",
+    "9 runs on 2 workers"
+  ])
+})
+
 test("plain output stays quiet for a short run and tells the quarters of a long one", () => {
   const { clock, lines, progress } = make(false)
   for (let seconds = 0; seconds <= 120; seconds++) {

@@ -46,7 +46,8 @@ export class Progress {
     switch (event.kind) {
       case "planned":
         this.runs = event.runs
-        if (event.runs > 1) this.line(`${event.runs} runs${event.workers > 1 ? ` on ${event.workers} workers` : ""}`)
+        if (event.runs > 1)
+          this.line(`${event.runs} runs${event.workers > 1 ? ` on ${event.workers} workers` : ""}${realTime(event)}`)
         return
       case "started":
         this.current.set(keyOf(event), {
@@ -166,10 +167,14 @@ const speed = (simulatedSeconds: number, wallSeconds: number): string => {
   return `×${ratio >= 10 ? Math.round(ratio) : ratio.toFixed(1)}`
 }
 
-const eta = (ms: number): string => {
-  if (!Number.isFinite(ms)) return "ETA –"
-  const seconds = Math.ceil(ms / 1000)
-  if (seconds < 60) return `ETA ${seconds} s`
+const eta = (ms: number): string => `ETA ${Number.isFinite(ms) ? duration(Math.ceil(ms / 1000)) : "–"}`
+
+/** What a batch will take at least, where nothing can make it quicker. */
+const realTime = ({ realSeconds }: Extract<RunnerEvent, { kind: "planned" }>): string =>
+  realSeconds === undefined ? "" : ` one after the other in real time, ${duration(realSeconds)} and more`
+
+const duration = (seconds: number): string => {
+  if (seconds < 60) return `${seconds} s`
   const minutes = Math.floor(seconds / 60)
-  return minutes < 60 ? `ETA ${minutes} min ${seconds % 60} s` : `ETA ${Math.floor(minutes / 60)} h ${minutes % 60} min`
+  return minutes < 60 ? `${minutes} min ${seconds % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }

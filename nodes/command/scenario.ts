@@ -9,7 +9,7 @@ import { type CommandFailure, type CommandSpec, EXIT_CODES, failure, type Input 
 import { Progress } from "./progress.ts"
 import { paint, type Screen, table, wrap } from "./screen.ts"
 import { parseSeed, parseSeeds, parseShard } from "./seeds.ts"
-import { printFailures, printVerdicts, summary } from "./verdicts.ts"
+import { printFailures, printSkipped, printVerdicts, summary } from "./verdicts.ts"
 
 /** What the commands need of the runner (bench/runner/runner.ts). */
 export interface Runner {
@@ -25,8 +25,8 @@ export interface Runner {
 /** Seed of a run when none is given: the same each time, so that a first run can be compared with anyone's. */
 const DEFAULT_SEED = 1
 
-/** How long the runner may take to stop, ms. */
-const STOP_MS = 5_000
+/** How long the runner may take to stop, ms: a lab of real processes and interfaces is taken away in that time. */
+const STOP_MS = 12_000
 
 /** The commands, with the runner that `load` gives when one of them runs. */
 export const scenarioCommand = (load: () => Promise<Runner>): CommandSpec => ({
@@ -108,7 +108,7 @@ const runCommand = (load: () => Promise<Runner>): CommandSpec => ({
       form: "text",
       metavar: "WORLD",
       description:
-        "Where: simulated (virtual time, exact replay) or loopback (real sockets and time) [default: simulated]"
+        "Where: simulated (virtual time, exact replay), loopback (one process, real sockets and time) or netns (a process for each node, in network namespaces; needs root) [default: simulated]"
     },
     {
       name: "seed",
@@ -207,6 +207,7 @@ export const runBatch = <R extends RunnerResult>(
       if (report !== undefined) screen.err(`report: ${report}`)
       const exitCode = after(result)
       for (const sentence of result.neverReached) screen.err(`never reached: ${sentence}`)
+      printSkipped(result.runs, screen)
       printFailures(result.runs, screen)
       return exitCode
     }

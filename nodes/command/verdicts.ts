@@ -41,6 +41,15 @@ const inOrder = (runs: ReadonlyArray<Run>): ReadonlyArray<Run> => {
   return [...runs].sort((a, b) => placeOf(a) - placeOf(b) || a.seed - b.seed)
 }
 
+/** Why runs were skipped, each reason once: it says what this machine lacks. */
+export const printSkipped = (runs: ReadonlyArray<Run>, screen: Screen): void => {
+  const reasons = new Map<string, Array<string>>()
+  for (const run of inOrder(runs).filter(({ verdict }) => verdict === "skipped")) {
+    for (const { sentence } of run.failures) reasons.set(sentence, [...(reasons.get(sentence) ?? []), run.scenario])
+  }
+  for (const [sentence, names] of reasons) screen.err(`skipped ${[...new Set(names)].join(", ")}: ${sentence}`)
+}
+
 /** For each run that did not pass: what should have held. The command that runs the first of them again comes last of all. */
 export const printFailures = (runs: ReadonlyArray<Run>, screen: Screen): void => {
   const failed = inOrder(runs).filter((run) => run.verdict !== "pass" && run.verdict !== "skipped")

@@ -8,6 +8,7 @@
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
+import { readStamp } from "./stamp.ts"
 
 /** A `DatagramBatch` of core/wire/batch.ts. */
 export interface NativeBatch {
@@ -154,6 +155,9 @@ export interface Native {
 /** The interface that this file describes; the module says its own. */
 const INTERFACE = 1
 
+/** The file beside this one that build.ts makes. */
+export const MODULE_NAME = "horizon-native.node"
+
 /** The module, or in one sentence why there is none and what to do about it. */
 export type Loaded = { readonly module: Native } | { readonly missing: string }
 
@@ -161,15 +165,17 @@ let loaded: Loaded | undefined
 
 /** Loads the module once. `HORIZON_NATIVE=off` makes do without it. */
 export const loadNative = (): Loaded => {
-  loaded ??= load(fileURLToPath(new URL("horizon-native.node", import.meta.url)), process.env["HORIZON_NATIVE"])
+  loaded ??= load(fileURLToPath(new URL(MODULE_NAME, import.meta.url)), process.env["HORIZON_NATIVE"])
   return loaded
 }
 
 export const load = (path: string, wish: string | undefined): Loaded => {
   if (wish === "off") return { missing: "the native module is switched off by HORIZON_NATIVE=off" }
   if (process.platform !== "linux") return { missing: `the native module is for Linux, this is ${process.platform}` }
-  if (!existsSync(path))
-    return { missing: "the native module is not built; install Rust (cargo) and run: npm run native" }
+  if (!existsSync(path)) {
+    const { failure } = readStamp(path)
+    return { missing: `the native module is not built: ${failure === "" ? "run: npm run native" : failure}` }
+  }
   try {
     const module = createRequire(import.meta.url)(path) as Native
     return module.INTERFACE === INTERFACE

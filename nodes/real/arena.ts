@@ -15,8 +15,12 @@ interface Region {
 }
 
 export class Arena {
-  readonly slab = new Uint8Array(ARENA_BYTES)
+  readonly slab: Uint8Array
   private readonly taken: Array<Region> = []
+
+  constructor(bytes: number = ARENA_BYTES) {
+    this.slab = new Uint8Array(bytes)
+  }
 
   /**
    * A batch with `roomBytes` (at least its slots) of the slab. When the slab is full it gets one of its own: then packets are copied, and
@@ -42,7 +46,7 @@ export class Arena {
     let index = 0
     for (; index < this.taken.length && this.taken[index].from - from < bytes; index++)
       from = this.taken[index].from + this.taken[index].bytes
-    if (from + bytes > ARENA_BYTES) return -1
+    if (from + bytes > this.slab.length) return -1
     this.taken.splice(index, 0, { from, bytes })
     return from
   }

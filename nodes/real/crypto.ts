@@ -1,13 +1,15 @@
 /**
- * The cryptography of core/crypto on OpenSSL, through `node:crypto`. `core/crypto/crypto.contract.ts` holds it to the same bytes as the
- * pure TypeScript one.
+ * The cryptography of core/crypto on OpenSSL, through `node:crypto`, and with the native module for batches. `core/crypto/crypto.contract.ts`
+ * and `batch.contract.ts` hold it to the same bytes as the pure TypeScript one.
  */
 
 import * as openssl from "node:crypto"
 import { assert } from "@horizon/core/assert.ts"
 import { type Aead, type AeadName, type Crypto as CryptoFunctions, TAG_BYTES } from "@horizon/core/crypto/crypto.ts"
 import { Crypto } from "@horizon/core/port/crypto.ts"
+import { type Loaded, loadNative } from "@horizon/native/native.ts"
 import { Layer } from "effect"
+import { withNativeBatches } from "./crypto-native.ts"
 
 export const nodeCrypto: CryptoFunctions = {
   name: "openssl",
@@ -42,8 +44,12 @@ export const nodeCrypto: CryptoFunctions = {
   aead: (name, key) => new OpensslAead(name, key)
 }
 
-/** The `Crypto` port of real nodes. Takes nothing but `nodeCrypto`, so the simulator's stand-in cannot get here. */
-export const layerCrypto: Layer.Layer<Crypto> = Layer.succeed(Crypto, nodeCrypto)
+/** The cryptography of real nodes: OpenSSL for single messages, the native module for batches where it is there. */
+export const cryptoOn = (loaded: Loaded): CryptoFunctions =>
+  "module" in loaded ? withNativeBatches(nodeCrypto, loaded.module) : nodeCrypto
+
+/** The `Crypto` port of real nodes. Takes nothing but `cryptoOn`, so the simulator's stand-in cannot get here. */
+export const layerCrypto: Layer.Layer<Crypto> = Layer.sync(Crypto, () => cryptoOn(loadNative()))
 
 const KEY_BYTES = 32
 

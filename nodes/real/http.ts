@@ -1,6 +1,7 @@
 /** Port Http on Node: a server on one address and port, and a client with a pool of connections. */
 
 import { createServer } from "node:http"
+import type { Duplex } from "node:stream"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { formatEndpoint } from "@horizon/core/wire/address.ts"
@@ -11,7 +12,7 @@ import * as HttpServer from "effect/http/HttpServer"
 /** How long a stopping server lets requests finish before it cuts their connections, if nothing else is said. */
 const DRAIN_MS = 3_000
 /** How long a client waits for a connection to be made. */
-const CONNECT_MS = 5_000
+export const CONNECT_MS = 5_000
 /** Connections of a client to one server. */
 const CONNECTIONS_MAX = 32
 
@@ -58,6 +59,17 @@ export const layerHttpClient: Layer.Layer<HttpClient> = NodeHttpClient.layerUndi
   connect: { timeout: CONNECT_MS },
   connections: CONNECTIONS_MAX
 })
+
+/** Opens a connection to a host and port, and calls back with it or with why there is none. */
+export type Connect = (host: string, port: number, done: Connected) => void
+export type Connected = (error: Error | null, connection: Duplex | null) => void
+
+/** The same client over connections of another kind than the system's own. */
+export const layerHttpClientOver = (connect: Connect): Layer.Layer<HttpClient> =>
+  NodeHttpClient.layerUndiciOptions({
+    connect: ({ hostname, port }, done) => connect(hostname, port === "" ? 80 : Number(port), done as Connected),
+    connections: CONNECTIONS_MAX
+  })
 
 const listenError = (cause: unknown, listen: HttpListen): HttpListenError => {
   const { code, message } = cause as NodeJS.ErrnoException

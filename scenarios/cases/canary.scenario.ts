@@ -62,6 +62,8 @@ export const canaryRealTime: Scenario = {
   ...canary,
   name: "canary-real-time",
   summary: "Planted leak: an actor looks at the machine's clock.",
+  // Where time is real there is nothing wrong with looking at it.
+  tags: ["canary", "virtual-time"],
   actors: [
     ...canary.actors,
     { name: "thief", kind: "time-thief", host: "ada", over: "network", startMs: 5_000, params: { afterMs: 1_000 } }

@@ -144,6 +144,11 @@ export class Kernel {
     this.ready.push(task)
   }
 
+  /** When there next is something to do: now if work is ready, else the time of the next event; `Infinity` if there is none. */
+  nextNs(): number {
+    return this.readyAt < this.ready.length ? this.nowNs : this.heap.nextTime()
+  }
+
   /** Runs until nothing is ready and the next event lies after `untilNs`; time then stands at `untilNs`. */
   run(untilNs: number): void {
     for (;;) {

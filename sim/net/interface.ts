@@ -203,7 +203,7 @@ export class AccessLink implements LinkSink {
  * The spec with a change laid over it. Where the two together would make no link (a rate and a delivery trace, a reorder gap where
  * reordering is forbidden) the change wins, because faults that were drawn apart may meet.
  */
-const overlay = (spec: LinkSpec, change: Partial<LinkSpec>): LinkSpec => ({
+export const overlay = (spec: LinkSpec, change: Partial<LinkSpec>): LinkSpec => ({
   ...spec,
   ...((change.rateBps ?? 0) > 0 ? { deliveryTraceMs: [] } : {}),
   ...((change.deliveryTraceMs ?? []).length > 0 ? { rateBps: 0 } : {}),

@@ -71,7 +71,12 @@ export class TunHost {
   }
 
   private open(user: FeedUser, options: TunOpen): Effect.Effect<Device, TunError> {
-    const own = parseInterface(options)
+    if (options.kind === "tap" || options.cidr === undefined)
+      return tunFail(
+        "unsupported",
+        `cannot open interface ${JSON.stringify(options.name)}: ${options.kind === "tap" ? "this host has no Ethernet, only IP (kind tun)" : "this host has nobody else to give it an address; say which (cidr)"}`
+      )
+    const own = parseInterface({ ...options, cidr: options.cidr })
     if (typeof own === "string")
       return tunFail("unknown", `cannot open interface ${JSON.stringify(options.name)}: ${own}`)
     if (this.device !== undefined && this.isUp())
@@ -112,7 +117,7 @@ const udpFail = (reason: UdpError["reason"], message: string): Effect.Effect<nev
   Effect.fail(new UdpError({ reason, message }))
 
 /** The interface that the options describe, or what is wrong with them. */
-const parseInterface = ({ name, cidr, mtuBytes }: TunOpen): IpInterface | string => {
+const parseInterface = ({ name, cidr, mtuBytes }: TunOpen & { cidr: string }): IpInterface | string => {
   if (!/^[!-.0-~]{1,15}$/.test(name)) return "a name has 1 to 15 visible characters without a slash"
   const match = /^([0-9.]+)\/([0-9]{1,2})$/.exec(cidr)
   const address = match === null ? undefined : parseV4(match[1])

@@ -76,6 +76,11 @@ pub fn aead_wipe(key: i32) {
     KEYS.with_borrow_mut(|keys| keys.remove(key));
 }
 
+/// Overwrites all keys of this thread.
+pub fn wipe_all() {
+    KEYS.with_borrow_mut(Table::clear);
+}
+
 /// Makes a place for work on `slab`: key handles, datagram offsets, plaintext offsets (for sealing), lengths (of the plaintext when sealing, of
 /// the datagram when opening) and results (1 = opened). A handle, or 0.
 #[napi]

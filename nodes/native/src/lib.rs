@@ -4,18 +4,30 @@
 //! Rules of this crate: one crossing of the language boundary for a batch, none for a packet; memory belongs to the caller; no I/O error is an
 //! exception, functions return a negative errno; nothing panics on any input.
 
+// Without JavaScript nothing calls the module's functions.
+#![cfg_attr(test, allow(dead_code))]
+
 mod aead;
 mod columns;
 mod poll;
 mod table;
 mod timer;
+mod tun;
 mod udp;
 
+use napi::bindgen_prelude::{Env, Object};
 use napi_derive::napi;
 
 /// Version of the interface, which native.ts compares with what it was written for.
 #[napi]
 pub const INTERFACE: u32 = 1;
+
+/// Runs in each environment (the process, each worker) that loads the module.
+#[napi(module_exports)]
+pub fn start(_exports: Object, env: Env) -> napi::Result<()> {
+    env.add_env_cleanup_hook((), |()| aead::wipe_all())?;
+    Ok(())
+}
 
 /// The calling thread's errno.
 pub(crate) fn errno() -> i32 {

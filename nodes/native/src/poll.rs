@@ -19,6 +19,8 @@ unsafe extern "C" {
     fn uv_poll_init(event_loop: *mut c_void, handle: *mut c_void, fd: c_int) -> c_int;
     fn uv_poll_start(handle: *mut c_void, events: c_int, callback: uv_poll_cb) -> c_int;
     fn uv_close(handle: *mut c_void, callback: uv_close_cb);
+    fn uv_ref(handle: *mut c_void);
+    fn uv_unref(handle: *mut c_void);
 }
 
 /// `UV_POLL` of `uv_handle_type`, and `UV_READABLE` of `uv_poll_event`.
@@ -115,7 +117,8 @@ type Handler = Box<dyn FnMut()>;
 struct State {
     env: sys::napi_env,
     descriptor: Rc<Descriptor>,
-    handler: Handler,
+    /// `None` while it runs, and after the end.
+    handler: Option<Handler>,
     closing: bool,
 }
 
@@ -139,7 +142,7 @@ impl Poll {
                 libc::free(handle);
                 return Err(-status);
             }
-            let state = Box::new(State { env: env.raw(), descriptor, handler, closing: false });
+            let state = Box::new(State { env: env.raw(), descriptor, handler: Some(handler), closing: false });
             uv_handle_set_data(handle, Box::into_raw(state) as *mut c_void);
             sys::napi_add_env_cleanup_hook(env.raw(), Some(cleanup), handle);
             let poll = Poll { handle };
@@ -148,6 +151,14 @@ impl Poll {
                 status => Err(-status),
             }
         }
+    }
+}
+
+impl Poll {
+    /// Whether the process lives on for this descriptor alone; at first it does.
+    pub fn keep_alive(&self, on: bool) {
+        // SAFETY: the handle lives.
+        unsafe { if on { uv_ref(self.handle) } else { uv_unref(self.handle) } }
     }
 }
 
@@ -164,10 +175,14 @@ unsafe fn state<'a>(handle: *mut c_void) -> &'a mut State {
 }
 
 unsafe extern "C" fn readable(handle: *mut c_void, _status: c_int, _events: c_int) {
-    // SAFETY: libuv calls this only for a handle that is not closed. The handler may close it: memory stays until `closed`.
+    // SAFETY: libuv calls this only for a handle that is not closed. The handler may close it: memory stays until `closed`, which needs
+    // another turn of the loop.
+    let Some(mut handler) = unsafe { state(handle) }.handler.take() else { return };
+    handler();
+    // SAFETY: as above.
     let state = unsafe { state(handle) };
     if !state.closing {
-        (state.handler)();
+        state.handler = Some(handler);
     }
 }
 
@@ -182,6 +197,8 @@ unsafe fn close(handle: *mut c_void) {
         sys::napi_remove_env_cleanup_hook(state.env, Some(cleanup), handle);
         uv_close(handle, closed);
         state.descriptor.close();
+        // What it holds belongs to the environment, which may be gone when libuv is done with the handle.
+        drop(state.handler.take());
     }
 }
 

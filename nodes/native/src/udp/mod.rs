@@ -240,7 +240,7 @@ fn gso_works(descriptor: &Descriptor) -> bool {
 }
 
 /// Kernels 7.0 to 7.1.4 corrupt batches of equal length.
-fn kernel_corrupts_gso() -> bool {
+pub fn kernel_corrupts_gso() -> bool {
     // SAFETY: all-zero bytes are a valid utsname, which the kernel fills with terminated strings.
     let release = unsafe {
         let mut name: libc::utsname = std::mem::zeroed();

@@ -1,0 +1,5 @@
+import { batchContract } from "./batch.contract.ts"
+import { inBatches } from "./batch.fixture.ts"
+import { nobleCrypto } from "./noble.ts"
+
+batchContract(inBatches(nobleCrypto))
