@@ -9,14 +9,12 @@
  * ways are impaired in the middle, where each frame is one packet: upwards on the egress of `p3m`, downwards on that of `p3h`.
  */
 
-import type { LinkSpec } from "@horizon/core/link/spec.ts"
 import { forEachFew, ipBatch, run, runIn } from "./command.ts"
+import { ImpairedDevice } from "./impaired-device.ts"
 import { LabError } from "./lab-error.ts"
 import type { LinkCount, LinkDriver, LinkEnd, LinkEnds, LinkWay, MakeLinkDriver } from "./link-driver.ts"
-import { limitMtu, mtuDrops } from "./mtu-limit.ts"
-import type { StackCount, TcExec } from "./tc-held.ts"
+import type { StackCount } from "./tc-held.ts"
 import type { HeldQdisc } from "./tc-settings.ts"
-import { TcWay } from "./tc-way.ts"
 import { countLinks, LINK_GROUP, makePairs, removeLinks } from "./veth.ts"
 
 /** Whether the running kernel has a qdisc; looked at in a namespace of its own, which is gone at once. Needs root. */
@@ -37,7 +35,7 @@ const UNKNOWN_QDISC = /qdisc kind is unknown|RTNETLINK answers: No such file or 
 export const makeTcDriver: MakeLinkDriver = async (_lab, links): Promise<LinkDriver> => {
   const ways = new Map<string, Way>()
   for (const link of links)
-    for (const way of ["up", "down"] as const) ways.set(`${link.name}/${way}`, new Way(link, way))
+    for (const way of ["up", "down"] as const) ways.set(`${link.name}/${way}`, makeWay(link, way))
   const close = (): Promise<void> => removeLinks(links)
   try {
     await makePairs(
@@ -53,12 +51,13 @@ export const makeTcDriver: MakeLinkDriver = async (_lab, links): Promise<LinkDri
     name: "tc",
     configure: (link, way, spec) => {
       const one = ways.get(`${link}/${way}`)
-      return one === undefined ? Promise.reject(unknown(link)) : one.configure(spec)
+      return one === undefined ? Promise.reject(unknown(link)) : one.device.configure(spec)
     },
     counts: async () => {
       const held = await heldIn(links)
       const stacks = new Map<string, StackCount>()
-      for (const [name, way] of ways) stacks.set(name, await way.count(held))
+      for (const [name, { device, namespace }] of ways)
+        stacks.set(name, await device.count(held.get(`${namespace} ${device.device}`) ?? []))
       return countLinks(links, (link, way, devices): LinkCount => {
         const device = devices.get(egress(link, way).device)
         if (device === undefined) throw unknown(link.name)
@@ -71,38 +70,18 @@ export const makeTcDriver: MakeLinkDriver = async (_lab, links): Promise<LinkDri
   }
 }
 
-/** One way of one link: qdiscs, and a limit of the packets' size. */
-class Way {
-  private readonly end: LinkEnd
-  private readonly tc: TcWay
-  private limited = false
-  /** What limits that have been replaced dropped. */
-  private tooLong = 0
+interface Way {
+  readonly namespace: string
+  readonly device: ImpairedDevice
+}
 
-  constructor(link: LinkEnds, way: LinkWay) {
-    this.end = egress(link, way)
-    const exec: TcExec = (args) => run("tc", ["-n", this.end.namespace, ...args])
-    this.tc = new TcWay(`${link.name}/${way}`, this.end.device, exec)
+const makeWay = (link: LinkEnds, way: LinkWay): Way => {
+  const { device, namespace } = egress(link, way)
+  const tools = {
+    tc: (args: ReadonlyArray<string>) => run("tc", ["-n", namespace, ...args]),
+    nft: (args: ReadonlyArray<string>, script = "") => runIn(namespace, "nft", args, script)
   }
-
-  async configure(spec: LinkSpec): Promise<ReadonlyArray<string>> {
-    const limits = spec.mtuBytes > 0 && spec.mtuBytes < MTU_BYTES
-    if (limits || this.limited) {
-      this.tooLong = await this.drops()
-      await limitMtu(this.end, limits ? spec.mtuBytes : 0)
-      this.limited = limits
-    }
-    return [...mtuNotes(spec, limits), ...(await this.tc.configure(spec))]
-  }
-
-  async count(held: HeldByDevice): Promise<StackCount> {
-    const count = await this.tc.count(held.get(`${this.end.namespace} ${this.end.device}`) ?? [])
-    return { ...count, dropped: count.dropped + (await this.drops()) }
-  }
-
-  private async drops(): Promise<number> {
-    return this.tooLong + (this.limited ? await mtuDrops(this.end) : 0)
-  }
+  return { namespace, device: new ImpairedDevice(`${link.name}/${way}`, device, tools) }
 }
 
 /** By namespace and device. */
@@ -121,16 +100,8 @@ const heldIn = async (links: ReadonlyArray<LinkEnds>): Promise<HeldByDevice> => 
   return held
 }
 
-/** What a veth device starts with. */
-const MTU_BYTES = 1500
-
 /** Offloads by which several packets would pass as one. */
 const WHOLE_PACKETS = ["tso", "off", "gso", "off", "gro", "off", "tx-udp-segmentation", "off"]
-
-const mtuNotes = (spec: LinkSpec, limits: boolean): ReadonlyArray<string> => {
-  if (spec.mtuBytes > MTU_BYTES) return [`mtuBytes: the devices pass ${MTU_BYTES} bytes`]
-  return limits && spec.mtuAnswer ? ["mtuAnswer: what is too long vanishes without an answer"] : []
-}
 
 const middle = (link: LinkEnds, letter: string): LinkEnd => ({
   namespace: link.subnet.namespace,

@@ -63,6 +63,18 @@ test("a machine that lacks something for a world skips the run and says what, an
   expect(failed.run).toMatchObject({ verdict: "harness", exitCode: 6 })
 })
 
+test("what beside the nodes may be to blame is said with failures, and not without", async () => {
+  const caveats = ["this machine was too busy"]
+  const busy: World = { ...simulated, run: async (options) => ({ ...(await simulated.run(options)), caveats }) }
+  const scenario = scenarioByName("steady-state")!
+  const fine = await runOnce({ world: busy, scenario, seed: 1 })
+  expect(fine.run).toMatchObject({ verdict: "pass", failures: [] })
+  const impossible = { check: "occurs", params: { kind: "session.closed", atLeast: 99 } }
+  const bad = await runOnce({ world: busy, scenario: { ...scenario, checks: [impossible] }, seed: 1 })
+  expect(bad.run).toMatchObject({ verdict: "safety", failures: [{ id: "occurs" }, { id: "caveat" }] })
+  expect(bad.run.failures[1].sentence).toBe(caveats[0])
+})
+
 test("a canary whose planted fault is not found fails the run", async () => {
   const sleeping = { ...scenarioByName("canary-nonce")!, plant: ["no.such.point"] }
   const { run } = await runOnce({ world: simulated, scenario: sleeping, seed: 1 })

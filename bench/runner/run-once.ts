@@ -65,6 +65,7 @@ export const runOnce = async (options: RunOnceOptions): Promise<RunOnceResult> =
     livenessNs: outcome.livenessNs
   })
   const failures = [...outcome.failures, ...checks.flatMap((check) => check.failures)]
+  if (failures.length > 0) failures.push(...(outcome.caveats ?? []).map(caveat))
   const suspicious = failures.length > 0 || scenario.canary !== undefined || options.twice === true
   if (outcome.digest !== "" && suspicious && !options.signal?.aborted) {
     const divergence = await lookTwice(world, worldOptions, outcome)
@@ -85,6 +86,8 @@ const unrun = (error: unknown): [Verdict, Failure] => {
   const sentence = isPlain ? String(error instanceof Error ? error.message : error) : (error.stack ?? error.message)
   return [verdict, { id: "world", verdict, sentence, events: [] }]
 }
+
+const caveat = (sentence: string): Failure => ({ id: "caveat", verdict: "unknown", sentence, events: [] })
 
 /** The same again; a digest that differs is traced to the first event at which the two parted. */
 const lookTwice = async (

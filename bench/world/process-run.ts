@@ -5,6 +5,7 @@ import { goalsMet } from "@horizon/scenarios/judge.ts"
 import { LabError } from "../lab/lab-error.ts"
 import type { LabNetwork } from "../lab/lab-network.ts"
 import { ProcessLab } from "../lab/process/process-lab.ts"
+import { StallWatch } from "../lab/process/stall-watch.ts"
 import { driveFaults } from "./fault-driver.ts"
 import type { WorldRunOptions, WorldRunOutcome } from "./world.ts"
 
@@ -21,6 +22,7 @@ export const runOnNetwork = async (
   const { scenario, signal } = options
   const timeline = options.timeline ?? scenario.faults
   const lab = new ProcessLab({ scenario, network, folder })
+  const stalls = new StallWatch(() => lab.nowNs() / 1e6)
   let livenessNs: number | undefined
   let seconds = 0
   try {
@@ -30,6 +32,7 @@ export const runOnNetwork = async (
     for (const note of network.notes) lab.write("world", "fact", { name: "link-note", value: note })
     await countLinks(network, lab)
   } finally {
+    stalls.stop()
     await lab.close(signal?.aborted)
   }
   if (lab.unavailable !== undefined) throw new LabError("missing", lab.unavailable)
@@ -46,6 +49,7 @@ export const runOnNetwork = async (
     livenessNs,
     timeline,
     drawn: {},
+    caveats: stalls.caveats(),
     fidelity
   }
 }

@@ -38,6 +38,8 @@ export interface WorldRunOutcome {
   /** The faults that really struck. */
   readonly timeline: ReadonlyArray<Fault>
   readonly drawn: Readonly<Record<string, string | number | boolean>>
+  /** What beside the nodes may be to blame for failures, in sentences: said with them, and only with them. */
+  readonly caveats?: ReadonlyArray<string>
   /** Label of this run's figures, where the world's own does not say all. */
   readonly fidelity?: string
 }

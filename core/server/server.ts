@@ -48,7 +48,7 @@ export interface Application extends SessionHandler, Pick<ServerOptions, "admit"
 
 /** The endpoint of the server's sessions; it writes into the shell's outbox. */
 export const sessionEndpoint = (
-  config: ServerConfig,
+  config: ServerConfig & { readonly datagramBytesMax?: number },
   sessionsMax: number,
   agent: ServerAgent,
   shell: SessionShell,
@@ -71,6 +71,7 @@ export const sessionEndpoint = (
         admit: (subject) => application.admit(subject),
         parameters: (session, subject) => application.parameters(session, subject),
         sessionsMax,
+        ...(config.datagramBytesMax === undefined ? {} : { datagramBytesMax: config.datagramBytesMax }),
         worker: 0
       },
       shell.outbox,

@@ -8,7 +8,7 @@ import {
   type CloseReason,
   type SessionEvent
 } from "@horizon/core/machine/session/session.ts"
-import { decodeParameters, type TunnelParameters } from "@horizon/core/machine/tunnel/parameters.ts"
+import { decodeParameters, TUNNEL_MTU, type TunnelParameters } from "@horizon/core/machine/tunnel/parameters.ts"
 import { formatCidr } from "@horizon/core/machine/tunnel/prefix.ts"
 import type { ProofState, TunnelProof } from "@horizon/core/machine/tunnel/proof.ts"
 import type { Crypto } from "@horizon/core/port/crypto.ts"
@@ -19,6 +19,7 @@ import type { TraceWriter } from "@horizon/core/port/trace.ts"
 import type { Tun } from "@horizon/core/port/tun.ts"
 import { fromTun, type NodeError } from "@horizon/core/server/node-error.ts"
 import { formatEndpoint } from "@horizon/core/wire/address.ts"
+import { SEALED_OVERHEAD_BYTES } from "@horizon/core/wire/header.ts"
 import { Effect, Exit, Option, Queue, Scope } from "effect"
 import type { HeldTicket } from "./gateways.ts"
 import { badParameters, deadTunnel, lostSession, type Setback } from "./setback.ts"
@@ -130,6 +131,8 @@ export class Connector {
         fill: (bytes) => random.fill(bytes),
         wallMs: () => agent.brokerNowMs(),
         replayWindow: REPLAY_WINDOW,
+        // The MTU that the gateway tells bounds what is sent; it knows what the paths of its network carry.
+        datagramBytesMax: TUNNEL_MTU.maximum + SEALED_OVERHEAD_BYTES,
         faultPoint,
         server: ticket.server.record.endpoint,
         serverKey: ticket.server.record.publicKey,

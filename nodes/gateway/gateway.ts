@@ -22,6 +22,7 @@ import { badSetting, fromTun, type NodeError } from "@horizon/core/server/node-e
 import { type BrokerLinkPorts, brokerLink, every, sessionEndpoint } from "@horizon/core/server/server.ts"
 import { advertisedEndpoint, bindSocket } from "@horizon/core/server/socket.ts"
 import { type Endpoint, formatEndpoint } from "@horizon/core/wire/address.ts"
+import { SEALED_OVERHEAD_BYTES } from "@horizon/core/wire/header.ts"
 import { Effect, type Scope } from "effect"
 import { HostLink } from "./host-link.ts"
 import { LeaseKeeper } from "./lease-keeper.ts"
@@ -99,7 +100,15 @@ const assemble = (
       metrics: () => heartbeatMetrics(members.book.size, config.sessionsMax, sessions, socket),
       onRevoked: (ticket) => shell.act((nowNs) => members.book.endRevoked(nowNs, ticket))
     })
-    sessions = yield* sessionEndpoint(config, config.sessionsMax, agent, shell, members, faultPoint)
+    const datagramBytesMax = config.mtuBytes + SEALED_OVERHEAD_BYTES
+    sessions = yield* sessionEndpoint(
+      { ...config, datagramBytesMax },
+      config.sessionsMax,
+      agent,
+      shell,
+      members,
+      faultPoint
+    )
     members.attach(sessions, shell)
     members.host = yield* hostLink(config, prefix, members, shell)
     shell.drive(sessions, (event) => members.onEvent(event), members)

@@ -6,8 +6,10 @@ import { type ConfigOf, integer, text } from "@horizon/core/port/config.ts"
 import { type ServerWords, serverSettings, sessionSettings } from "@horizon/core/server/settings.ts"
 import { DATAGRAM_BYTES_MAX, SEALED_OVERHEAD_BYTES } from "@horizon/core/wire/header.ts"
 
-/** The packet that fits the longest datagram before path discovery. */
-const MTU_BYTES_MAX = DATAGRAM_BYTES_MAX - SEALED_OVERHEAD_BYTES
+/** The packet that fits the longest datagram that every path carries. */
+const MTU_BYTES = DATAGRAM_BYTES_MAX - SEALED_OVERHEAD_BYTES
+/** The packet that fits the longest datagram of an Ethernet path, over IPv6: 1,500 less 48 bytes of headers. */
+const MTU_BYTES_MAX = 1_452 - SEALED_OVERHEAD_BYTES
 
 /** How settings and messages speak of it. */
 export const GATEWAY_WORDS: ServerWords = { node: "gateway", peers: "members" }
@@ -46,8 +48,8 @@ export const gatewaySettings = {
     maximum: LEASES_MAX
   }),
   mtuBytes: integer({
-    description: "Largest IP packet in the tunnel, bytes.",
-    default: MTU_BYTES_MAX,
+    description: `Largest IP packet in the tunnel, bytes. More than ${MTU_BYTES} only where the way to every member carries UDP datagrams ${SEALED_OVERHEAD_BYTES} bytes longer.`,
+    default: MTU_BYTES,
     minimum: TUNNEL_MTU.minimum,
     maximum: MTU_BYTES_MAX
   }),

@@ -68,6 +68,11 @@ export class LabProcess {
     this.exited = this.watch()
   }
 
+  /** The commands in front of it replace themselves by it, so this is its own; 0 if it was not even started. */
+  get pid(): number {
+    return this.child.pid ?? 0
+  }
+
   /** Its standard input; only if it was asked for. */
   get input(): Writable {
     if (this.child.stdin === null) throw new Error("the process was started without an input")

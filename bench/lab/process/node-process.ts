@@ -62,6 +62,11 @@ export class NodeProcess {
     this.options = options
   }
 
+  /** Of its present life; 0 while it is down. */
+  get pid(): number {
+    return this.state === "down" ? 0 : (this.life?.pid ?? 0)
+  }
+
   /** Starts it, if it is down. */
   start(): void {
     if (this.state !== "down") return

@@ -1,0 +1,8 @@
+/** Sender of bench/net/udp-program.ts on `node:dgram`. */
+
+import { layerClock } from "@horizon/real/clock.ts"
+import { layerUdp } from "@horizon/real/udp.ts"
+import { Layer } from "effect"
+import { send } from "./udp-counter.ts"
+
+await send(Layer.provide(layerUdp, layerClock), "node-dgram")
