@@ -7,9 +7,9 @@ import { makeWireguardKeys, wireguardConfig } from "./wireguard.ts"
 
 const lines = (text: string): ReadonlyArray<string> => text.split("\n")
 
-test("every peer has a name of its own, and there is one Horizon", () => {
+test("every peer has a name of its own, and Horizon comes with its own MTU and with WireGuard's", () => {
   expect(new Set(PEERS.map((peer) => peer.name)).size).toBe(PEERS.length)
-  expect(PEERS.filter((peer) => peer.kind === "horizon").map((peer) => peer.name)).toEqual(["horizon"])
+  expect(PEERS.filter((peer) => peer.kind === "horizon").map((peer) => peer.name)).toEqual(["horizon-1170", "horizon"])
 })
 
 test("OpenVPN's ends are each other's mirror, in user space, with the one cipher that was asked for", () => {

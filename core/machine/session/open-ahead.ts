@@ -31,14 +31,14 @@ export class OpenAhead {
     this.connectionOf = connectionOf
   }
 
-  /** Opens slots `first` to `end - 1`, AHEAD_MAX at most. */
+  /** Opens slots `first` to `end - 1`, AHEAD_MAX at most; what an opener has no place for is left to its turn. */
   prepare(batch: DatagramBatch, first: number, end: number): void {
     if (this.batches === undefined) return
     if (this.opener?.slab !== batch.slab) this.opener = this.batches.opener(batch.slab)
     const { opener, connections, places } = this
     let count = 0
     for (let index = first; index < end; index++) {
-      const connection = this.connectionOf(batch, index)
+      const connection = count < opener.capacity ? this.connectionOf(batch, index) : undefined
       const prepared = connection?.prepare(batch, index, opener, count) === true
       connections[index - first] = prepared ? connection : undefined
       places[index - first] = count

@@ -69,15 +69,8 @@ pub fn udp_open(
         let (rx, counters): (Rc<Columns>, Rc<Doubles>) = (Rc::new(rx.into()), Rc::new(counters.into()));
         let gro = switch_gro_on(&descriptor, &options, &counters);
         let (from, bytes) = (options.rx_from as usize, options.rx_bytes as usize);
-        let receiver = Receiver::new(
-            descriptor.clone(),
-            rx,
-            counters.clone(),
-            Rc::new(waited_ns.into()),
-            from,
-            bytes,
-            gro,
-        );
+        let receiver =
+            Receiver::new(descriptor.clone(), rx, counters.clone(), Rc::new(waited_ns.into()), from, bytes, gro);
         let mut receiver = receiver.ok_or(libc::EINVAL)?;
         let gso = options.gso && gso_works(&descriptor);
         let sender = Sender::new(descriptor.clone(), tx.into(), counters, family, gso);
@@ -109,9 +102,8 @@ pub fn udp_local(socket: i32, mut into: Uint32Array) -> i32 {
         let mut name = Address::zero();
         let mut length = size_of::<Address>() as socklen_t;
         // SAFETY: the kernel writes at most `length` bytes.
-        let status = unsafe {
-            libc::getsockname(socket.descriptor.fd(), &raw mut name as *mut libc::sockaddr, &mut length)
-        };
+        let status =
+            unsafe { libc::getsockname(socket.descriptor.fd(), &raw mut name as *mut libc::sockaddr, &mut length) };
         if status != 0 {
             return -crate::errno();
         }
@@ -177,9 +169,7 @@ fn bind(options: &UdpOptions) -> Result<(Rc<Descriptor>, c_int), c_int> {
     }
     match bind_one(options, AF_INET6, words) {
         Ok(descriptor) => Ok((descriptor, AF_INET6)),
-        Err(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL) => {
-            Ok((bind_one(options, AF_INET, [0, 0, 0xffff, 0])?, AF_INET))
-        }
+        Err(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL) => Ok((bind_one(options, AF_INET, [0, 0, 0xffff, 0])?, AF_INET)),
         Err(errno) => Err(errno),
     }
 }

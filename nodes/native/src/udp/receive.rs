@@ -225,9 +225,13 @@ impl Receiver {
             while let Some(head) = control.as_ref() {
                 let data = libc::CMSG_DATA(control);
                 match (head.cmsg_level, head.cmsg_type) {
-                    (libc::SOL_UDP, libc::UDP_GRO) => notes.segment = (data as *const c_int).read_unaligned().max(0) as usize,
+                    (libc::SOL_UDP, libc::UDP_GRO) => {
+                        notes.segment = (data as *const c_int).read_unaligned().max(0) as usize
+                    }
                     (libc::IPPROTO_IP, libc::IP_TOS) => notes.ecn = data.read() & 3,
-                    (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => notes.ecn = (data as *const c_int).read_unaligned() as u8 & 3,
+                    (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                        notes.ecn = (data as *const c_int).read_unaligned() as u8 & 3
+                    }
                     (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
                         let time = (data as *const libc::timespec).read_unaligned();
                         notes.arrived_ns = Some(time.tv_sec as f64 * 1e9 + time.tv_nsec as f64);

@@ -126,7 +126,8 @@ impl Sender {
                 while run.count < SEGMENTS_MAX && index + run.count < end {
                     let next = index + run.count;
                     let Some(size) = self.sendable(next) else { break };
-                    if size > bytes || size == 0 || run.bytes + size > MESSAGE_BYTES_MAX || !self.same_peer(index, next) {
+                    if size > bytes || size == 0 || run.bytes + size > MESSAGE_BYTES_MAX || !self.same_peer(index, next)
+                    {
                         break;
                     }
                     run.count += 1;
