@@ -15,6 +15,11 @@ const COVERAGE_MIN = 95
 /** Exit code of the native module's build where there can be none: no Rust, no network, another system. */
 const UNAVAILABLE = 69
 
+interface Assertion {
+  readonly status: string
+  readonly fullName: string
+}
+
 const folder = mkdtempSync(join(tmpdir(), "horizon-test-"))
 const results = join(folder, "results.json")
 let failed = 0
@@ -67,6 +72,11 @@ try {
       (file: { status: string; assertionResults: Array<unknown> }) =>
         file.status === "failed" && file.assertionResults.length === 0
     ).length
+  const skipped = report.testResults.flatMap((file: { assertionResults: ReadonlyArray<Assertion> }) =>
+    file.assertionResults.filter(({ status }) => status === "skipped" || status === "pending")
+  )
+  console.log(`\n${skipped.length} skipped${skipped.length === 0 ? "" : ", each with its reason:"}`)
+  for (const { fullName } of skipped) console.log(`  ${fullName}`)
   const coverage = JSON.parse(readFileSync(join(ROOT, "coverage/coverage-summary.json"), "utf8"))
   const { pct } = coverage.total.lines
   console.log(`\nline coverage of core/ and sim/: ${pct} % (at least ${COVERAGE_MIN} %)`)
