@@ -15,6 +15,8 @@ const SEGMENTS_MAX: usize = 64;
 /// Largest UDP payload over IPv4, which bounds a message before it is cut.
 const MESSAGE_BYTES_MAX: usize = 65_507;
 const CONTROL_BYTES: usize = 64;
+/// After so many refusals in a row that may have other reasons, the offload is taken not to work.
+const REFUSALS_MAX: u32 = 64;
 
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
@@ -34,6 +36,8 @@ pub struct Sender {
     counters: Rc<Doubles>,
     family: c_int,
     gso: Cell<bool>,
+    /// Messages that were refused since one was taken.
+    refusals: Cell<u32>,
     scratch: Cell<Option<Box<Scratch>>>,
 }
 
@@ -62,7 +66,7 @@ impl Sender {
     pub fn new(descriptor: Rc<Descriptor>, tx: Columns, counters: Rc<Doubles>, family: c_int, gso: bool) -> Self {
         let scratch = Cell::new(Some(Scratch::new(tx.capacity)));
         counters.set(GSO_ON, gso as u8 as f64);
-        Sender { descriptor, tx, counters, family, gso: Cell::new(gso), scratch }
+        Sender { descriptor, tx, counters, family, gso: Cell::new(gso), refusals: Cell::new(0), scratch }
     }
 
     /// Sends the first `count` slots; returns how many the kernel took, the others are counted as dropped.
@@ -70,7 +74,7 @@ impl Sender {
         let count = count.min(self.tx.capacity);
         let Some(mut scratch) = self.scratch.take() else { return 0 };
         let (mut taken, mut bytes) = (0, 0);
-        self.plan(&mut scratch, 0, count, self.gso.get());
+        self.plan(&mut scratch, 0, count, 0);
         self.prepare(&mut scratch);
         let mut done = 0;
         while done < scratch.runs.len() {
@@ -81,19 +85,16 @@ impl Sender {
                         bytes += run.bytes;
                         if run.count > 1 {
                             self.counters.add(MESSAGES_SEGMENTED, 1.0);
+                            self.refusals.set(0);
                         }
                     }
                     done += sent;
                 }
                 Err(errno) => {
                     let run = scratch.runs[done];
-                    if run.count > 1 && is_offload_error(errno) {
-                        // Cut by hand from here on, for good: the device or the kernel cannot do it.
-                        self.gso.set(false);
-                        self.counters.set(GSO_ON, 0.0);
-                        self.counters.add(OFFLOAD_ERRORS, 1.0);
-                        self.counters.set(OFFLOAD_ERRNO, errno as f64);
-                        self.plan(&mut scratch, run.first, count, false);
+                    if run.count > 1 && self.blames_offload(errno) {
+                        // Its datagrams go one by one, and those behind them as they may.
+                        self.plan(&mut scratch, run.first, count, run.first + run.count);
                         self.prepare(&mut scratch);
                         done = 0;
                     } else {
@@ -112,8 +113,26 @@ impl Sender {
         taken
     }
 
-    /// Divides slots `first` to `end - 1` into runs. Slots that cannot be sent at all are in none.
-    fn plan(&self, scratch: &mut Scratch, first: usize, end: usize, gso: bool) {
+    /// Whether a message of several datagrams was refused because it was one. A device that cannot cut messages refuses them all: then no
+    /// more are made. Datagrams above the MTU of their way are refused in one message and fragmented one by one: that says nothing of others.
+    fn blames_offload(&self, errno: c_int) -> bool {
+        let refusals = match errno {
+            libc::EIO | libc::EOPNOTSUPP => REFUSALS_MAX,
+            libc::EINVAL | libc::EMSGSIZE => self.refusals.get() + 1,
+            _ => return false,
+        };
+        self.refusals.set(refusals);
+        self.counters.set(OFFLOAD_ERRNO, f64::from(errno));
+        if refusals >= REFUSALS_MAX && self.gso.replace(false) {
+            self.counters.set(GSO_ON, 0.0);
+            self.counters.add(OFFLOAD_ERRORS, 1.0);
+        }
+        true
+    }
+
+    /// Divides slots `first` to `end - 1` into runs; those before `single` go one by one. Slots that cannot be sent at all are in none.
+    fn plan(&self, scratch: &mut Scratch, first: usize, end: usize, single: usize) {
+        let gso = self.gso.get();
         scratch.runs.clear();
         let mut index = first;
         while index < end {
@@ -122,7 +141,7 @@ impl Sender {
                 continue;
             };
             let mut run = Run { first: index, count: 1, bytes };
-            if gso && bytes > 0 {
+            if gso && bytes > 0 && index >= single {
                 while run.count < SEGMENTS_MAX && index + run.count < end {
                     let next = index + run.count;
                     let Some(size) = self.sendable(next) else { break };
@@ -215,10 +234,6 @@ impl Sender {
             }
         }
     }
-}
-
-fn is_offload_error(errno: c_int) -> bool {
-    matches!(errno, libc::EIO | libc::EINVAL | libc::EMSGSIZE | libc::EOPNOTSUPP)
 }
 
 fn put_control(header: &mut libc::msghdr, control: &mut Control, segment: u16, ecn: u8, v4: bool) {
