@@ -10,7 +10,8 @@
 
 import type { LinkSpec } from "@horizon/core/link/spec.ts"
 
-export type LinkDriverName = "plain" | "tc" | "box" | "link"
+export const LINK_DRIVERS = ["plain", "tc", "box", "link"] as const
+export type LinkDriverName = (typeof LINK_DRIVERS)[number]
 
 /** A device and the network namespace in which it lies. */
 export interface LinkEnd {

@@ -4,6 +4,7 @@ import { didYouMean } from "@horizon/nodes/config/nearest.ts"
 import { SCENARIOS, scenarioByName } from "@horizon/scenarios/registry.ts"
 import type { Scenario } from "@horizon/scenarios/scenario.ts"
 import { needsOf } from "@horizon/scenarios/scenario.ts"
+import { LINK_DRIVERS } from "../lab/link-driver.ts"
 import { WORLDS } from "../world/registry.ts"
 import type { World } from "../world/world.ts"
 
@@ -34,10 +35,11 @@ export const planRuns = (
   all: boolean,
   worldName: string,
   seeds: ReadonlyArray<number>,
-  shard?: Shard
+  shard?: Shard,
+  driver?: string
 ): ReadonlyArray<PlannedRun> => {
-  const world = WORLDS.find((candidate) => candidate.name === worldName)
-  if (world === undefined)
+  const found = WORLDS.find((candidate) => candidate.name === worldName)
+  if (found === undefined)
     throw new UnknownName(
       unknown(
         "world",
@@ -45,11 +47,20 @@ export const planRuns = (
         WORLDS.map((w) => w.name)
       )
     )
+  const world = driver === undefined ? found : driven(found, driver)
   const scenarios = all ? SCENARIOS.filter((scenario) => offered(scenario, world)) : names.map(byName)
   const runs = scenarios.flatMap((scenario) =>
     seeds.map((seed, index) => ({ scenario, world, seed, twice: index % TWICE_EVERY === TWICE_EVERY - 1 }))
   )
   return shard === undefined ? runs : runs.filter((_, index) => index % shard.count === shard.index - 1)
+}
+
+const driven = (world: World, name: string): World => {
+  const driver = LINK_DRIVERS.find((known) => known === name)
+  if (driver === undefined) throw new UnknownName(unknown("link driver", name, LINK_DRIVERS))
+  if (world.withDriver === undefined)
+    throw new UnknownName(`the world ${world.name} has links of its own and takes no --driver`)
+  return world.withDriver(driver)
 }
 
 /** Whether `world` offers all that `scenario` needs. */

@@ -162,7 +162,7 @@ const emptyRun = ({ scenario, world, seed }: RunOnceOptions, verdict: Verdict, f
   commit: commit(),
   nodeVersion: process.version,
   failures: failure === undefined ? [] : [failure],
-  repro: `npx horizon scenario run ${scenario.name} --world ${world.name} --seed ${seed}`,
+  repro: `npx horizon scenario run ${scenario.name} --world ${world.name}${world.driver === undefined ? "" : ` --driver ${world.driver}`} --seed ${seed}`,
   drawn: {},
   reached: [],
   timelineHash: ""

@@ -96,3 +96,10 @@ test("a large suite that never reached a rare path says so; a small one is not h
     unreached([...runs(SUITE_SEEDS), { scenario: "swarm", verdict: "pass", reached: [missed] } as unknown as Run])
   ).toEqual([])
 })
+
+test("a link driver is for worlds that have them, and a wrong name is not taken", () => {
+  const [run] = planRuns(["lan-party"], false, "netns", [1], undefined, "link")
+  expect(run.world.driver).toBe("link")
+  expect(() => planRuns(["lan-party"], false, "netns", [1], undefined, "lnk")).toThrow(/did you mean link/)
+  expect(() => planRuns(["lan-party"], false, "simulated", [1], undefined, "link")).toThrow(/takes no --driver/)
+})

@@ -26,6 +26,8 @@ export interface RunRequest {
   readonly all: boolean
   readonly world: string
   readonly seeds: ReadonlyArray<number>
+  /** Link driver, for worlds whose links may be of several kinds. */
+  readonly driver?: string
   readonly shard?: Shard
   /** Folder for records, documents and the report. */
   readonly out?: string
@@ -83,7 +85,7 @@ export const listScenarios = (): ReadonlyArray<ListedScenario> =>
   }))
 
 export const runScenarios = async (request: RunRequest): Promise<RunnerResult> => {
-  const planned = planRuns(request.names, request.all, request.world, request.seeds, request.shard)
+  const planned = planRuns(request.names, request.all, request.world, request.seeds, request.shard, request.driver)
   const parallel = request.world === "simulated" && planned.length > 1
   const workers = parallel ? Math.min(planned.length, availableParallelism()) : 1
   request.onEvent({ kind: "planned", runs: planned.length, workers, ...realSeconds(planned) })

@@ -13,29 +13,36 @@ import { needsOf } from "@horizon/scenarios/scenario.ts"
 import { linkDriverOf } from "../lab/driver-link.ts"
 import { makePlainDriver } from "../lab/driver-plain.ts"
 import { kernelHasQdisc, makeTcDriver } from "../lab/driver-tc.ts"
-import type { MakeLinkDriver } from "../lab/link-driver.ts"
+import type { LinkDriverName, MakeLinkDriver } from "../lab/link-driver.ts"
 import { buildNetns } from "../lab/netns.ts"
 import { recordFolder } from "../lab/registry.ts"
+import { makeBoxDriver } from "../lab/uml/netem-box.ts"
 import { runOnNetwork } from "./process-run.ts"
 import type { World, WorldRunOptions, WorldRunOutcome } from "./world.ts"
 
-export const makeNetns = (): World => ({
+/** With the link driver that is best for each scenario here, or with the one that is named. */
+export const makeNetns = (driver?: LinkDriverName): World => ({
   name: "netns",
   summary: "all nodes as processes in network namespaces, on real interfaces and in real time; needs root",
   fidelity: "measured in namespaces",
   offers: new Set(["impaired-links", "nat", "partition", "crash", "outage", "pause", "upgrade"]),
-  run: runNetns
+  withDriver: makeNetns,
+  ...(driver === undefined ? {} : { driver }),
+  run: (options) => runNetns(options, driver)
 })
 
 /** Labs that this process has made: each gets a name of its own, so that several can stand side by side. */
 let labs = 0
 
-const runNetns = async (options: WorldRunOptions): Promise<WorldRunOutcome> => {
+const runNetns = async (options: WorldRunOptions, chosen: LinkDriverName | undefined): Promise<WorldRunOutcome> => {
   const { scenario } = options
   const problems = validateScenario(scenario)
   if (problems.length > 0) throw new Error(`scenario ${scenario.name} is not sound: ${problems.join("; ")}`)
   const id = `hz${process.pid}-${++labs}`
-  const driver = await linkDriver(needsOf(scenario).includes("impaired-links"), options.seed)
+  const driver = await linkDriver(
+    chosen ?? (needsOf(scenario).includes("impaired-links") ? "best" : "plain"),
+    options.seed
+  )
   const network = await buildNetns(scenario.topology, { id, driver, purpose: `scenario ${scenario.name}` })
   const folder = join(tmpdir(), `horizon-${id}`)
   try {
@@ -48,9 +55,15 @@ const runNetns = async (options: WorldRunOptions): Promise<WorldRunOutcome> => {
   }
 }
 
-/** What impairs the links: nothing where they are perfect, else the kernel's qdiscs, else a process that draws from the seed. */
-const linkDriver = async (impaired: boolean, seed: number): Promise<MakeLinkDriver> => {
+/**
+ * What impairs the links. The best is the kernel's own qdiscs, else a process that draws from the seed. Who asks for the kernel's on a kernel without
+ * netem gets those of a guest kernel that has it.
+ */
+const linkDriver = async (choice: LinkDriverName | "best", seed: number): Promise<MakeLinkDriver> => {
   // Who is not root is told so when the lab is built.
-  if (!impaired || process.getuid?.() !== 0) return makePlainDriver
-  return (await kernelHasQdisc("netem")) ? makeTcDriver : linkDriverOf(seed)
+  if (choice === "plain" || process.getuid?.() !== 0) return makePlainDriver
+  if (choice === "link") return linkDriverOf(seed)
+  if (choice === "box") return makeBoxDriver
+  if (await kernelHasQdisc("netem")) return makeTcDriver
+  return choice === "tc" ? makeBoxDriver : linkDriverOf(seed)
 }

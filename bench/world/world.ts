@@ -7,6 +7,7 @@ import type { Fault } from "@horizon/core/lab/fault.ts"
 import type { InvariantCount, TraceLog } from "@horizon/core/lab/trace.ts"
 import type { Failure } from "@horizon/core/measure/run.ts"
 import type { Need, Scenario } from "@horizon/scenarios/scenario.ts"
+import type { LinkDriverName } from "../lab/link-driver.ts"
 
 export interface WorldRunOptions {
   readonly scenario: Scenario
@@ -57,5 +58,9 @@ export interface World {
   /** Label of every figure measured here: `simulated`, `measured`. */
   readonly fidelity: string
   readonly offers: ReadonlySet<Need>
+  /** The same world with links by the means that the user chose; missing where links are the world's own. */
+  readonly withDriver?: (driver: LinkDriverName) => World
+  /** What the user chose. */
+  readonly driver?: LinkDriverName
   readonly run: (options: WorldRunOptions) => Promise<WorldRunOutcome>
 }

@@ -111,6 +111,13 @@ const runCommand = (load: () => Promise<Runner>): CommandSpec => ({
         "Where: simulated (virtual time, exact replay), loopback (one process, real sockets and time) or netns (a process for each node, in network namespaces; needs root) [default: simulated]"
     },
     {
+      name: "driver",
+      form: "text",
+      metavar: "DRIVER",
+      description:
+        "What impairs links in the netns world: tc (the kernel's qdiscs, or a guest kernel's where it has no netem), box (a guest kernel's), link (a process on the frames) or plain (nothing) [default: the best for the scenario here]"
+    },
+    {
       name: "seed",
       form: "text",
       metavar: "N",
@@ -152,7 +159,7 @@ const runCommand = (load: () => Promise<Runner>): CommandSpec => ({
 
 const parseRequest = (input: Input): Result.Result<Omit<RunRequest, "onEvent" | "signal">, CommandFailure> => {
   const usage = (line: string) => Result.fail(failure(EXIT.usage, `horizon: ${line}`))
-  const { out, seed, seeds, shard, world } = input.text
+  const { driver, out, seed, seeds, shard, world } = input.text
   const all = input.on["all"] === true
   if (all && input.arguments.length > 0) return usage("give scenario names or --all, not both")
   if (!all && input.arguments.length === 0)
@@ -172,6 +179,7 @@ const parseRequest = (input: Input): Result.Result<Omit<RunRequest, "onEvent" | 
     all,
     world: world ?? "simulated",
     seeds: wanted.success,
+    ...(driver === undefined ? {} : { driver }),
     ...(part === undefined ? {} : { shard: part.success }),
     ...(out === undefined ? {} : { out })
   })
