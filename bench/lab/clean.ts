@@ -49,9 +49,11 @@ export const cleanLabs = async (options: CleanOptions): Promise<ReadonlyArray<Cl
   return cleaned
 }
 
-/** Kills every process whose network is one of the namespaces, and waits until it is gone; resolves with how many there were. */
-export const endProcessesIn = (namespaces: ReadonlyArray<string>): Promise<number> =>
-  endAll(() => processesIn(namespaces))
+/** Kills every process whose network is one of the namespaces, but for some, and waits until it is gone; resolves with how many there were. */
+export const endProcessesIn = (
+  namespaces: ReadonlyArray<string>,
+  spare: (pid: number) => boolean = () => false
+): Promise<number> => endAll(() => processesIn(namespaces).filter((pid) => !spare(pid)))
 
 /** Deletes network namespaces that are there; resolves with how many there were. */
 export const removeNamespaces = async (namespaces: ReadonlyArray<string>): Promise<number> => {
@@ -98,7 +100,7 @@ const endAll = async (find: () => ReadonlyArray<number>): Promise<number> => {
 }
 
 /** Processes whose network is one of the namespaces. */
-const processesIn = (namespaces: ReadonlyArray<string>): ReadonlyArray<number> => {
+export const processesIn = (namespaces: ReadonlyArray<string>): ReadonlyArray<number> => {
   const inodes = new Set(namespaces.flatMap((name) => inodeOf(name) ?? []))
   if (inodes.size === 0) return []
   return readdirSync("/proc")

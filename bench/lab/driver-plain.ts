@@ -4,7 +4,7 @@
  */
 
 import { LabError } from "./lab-error.ts"
-import type { LinkCount, LinkDriver, MakeLinkDriver } from "./link-driver.ts"
+import type { LinkCount, LinkDriver, LinkEnds, MakeLinkDriver } from "./link-driver.ts"
 import { isPerfect } from "./tc-held.ts"
 import { countLinks, makePairs, removeLinks } from "./veth.ts"
 
@@ -16,28 +16,31 @@ export const makePlainDriver: MakeLinkDriver = async (_lab, links): Promise<Link
     await close().catch(() => {})
     throw cause
   }
-  return {
-    name: "plain",
-    configure: async (link, way, spec) => {
-      if (!isPerfect(spec) || (spec.mtuBytes !== 0 && spec.mtuBytes !== MTU_BYTES))
-        throw new LabError(
-          "failed",
-          `link ${link}/${way}: the driver "plain" has perfect links only; give the driver "tc", "box" or "link"`
-        )
-      return []
-    },
-    // A packet that a program sent in one large piece counts as one.
-    counts: () =>
-      countLinks(links, ({ subnet }, way, devices): LinkCount => {
-        const device = devices.get(subnet.device)
-        if (device === undefined) throw new LabError("failed", `device ${subnet.device} of ${subnet.namespace} is gone`)
-        return way === "up"
-          ? { packets: device.received, bytes: device.receivedBytes, dropped: 0 }
-          : { packets: device.sent, bytes: device.sentBytes, dropped: device.dropped }
-      }),
-    close
-  }
+  return plainDriver(links, close)
 }
+
+/** The driver for pairs that are there already. */
+export const plainDriver = (links: ReadonlyArray<LinkEnds>, close: LinkDriver["close"]): LinkDriver => ({
+  name: "plain",
+  configure: async (link, way, spec) => {
+    if (!isPerfect(spec) || (spec.mtuBytes !== 0 && spec.mtuBytes !== MTU_BYTES))
+      throw new LabError(
+        "failed",
+        `link ${link}/${way}: the driver "plain" has perfect links only; give the driver "tc", "box" or "link"`
+      )
+    return []
+  },
+  // A packet that a program sent in one large piece counts as one.
+  counts: () =>
+    countLinks(links, ({ subnet }, way, devices): LinkCount => {
+      const device = devices.get(subnet.device)
+      if (device === undefined) throw new LabError("failed", `device ${subnet.device} of ${subnet.namespace} is gone`)
+      return way === "up"
+        ? { packets: device.received, bytes: device.receivedBytes, dropped: 0 }
+        : { packets: device.sent, bytes: device.sentBytes, dropped: device.dropped }
+    }),
+  close
+})
 
 /** What a veth device starts with. */
 const MTU_BYTES = 1500

@@ -34,8 +34,8 @@ export class ImpairedDevice {
     return [...mtuNotes(spec, limits), ...(await this.tc.configure(spec))]
   }
 
-  /** What it did since it was made; `held` is what `tc` shows of the device. */
-  async count(held: ReadonlyArray<HeldQdisc>): Promise<StackCount> {
+  /** What it did since it was made, from what `tc` shows of the device if that has been read already. */
+  async count(held?: ReadonlyArray<HeldQdisc>): Promise<StackCount> {
     const count = await this.tc.count(held)
     return { ...count, dropped: count.dropped + (await this.mtu.drops()) }
   }

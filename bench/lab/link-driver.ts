@@ -37,6 +37,8 @@ export interface LinkCount {
   readonly bytes: number
   /** All packets that entered and did not leave, for whatever reason. */
   readonly dropped: number
+  /** Those among them that were lost because the means itself came too late, or had no room: no spec asked for that. */
+  readonly overrun?: number
   readonly overlimits?: number
   readonly duplicated?: number
   readonly reordered?: number

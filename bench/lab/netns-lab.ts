@@ -311,7 +311,8 @@ const refuse = (findings: ReadonlyArray<string>): void => {
   if (findings.length > 0) throw new LabError("failed", findings.join("; "))
 }
 
-const natOptions = ({ interfaces, nat }: NodePlan): NatOptions => {
+/** What a NAT's router does, as its nftables rules want it. */
+export const natOptions = ({ interfaces, nat }: NodePlan): NatOptions => {
   const { hairpin, kind, outside, udpTimeoutMs } = nat!
   const { address, device } = interfaces.find(({ subnet }) => subnet === outside)!
   return { kind, udpTimeoutMs, hairpin, outsideDevice: device, outsideAddress: address }

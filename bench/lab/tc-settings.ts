@@ -76,7 +76,7 @@ const near = (name: string, wanted: number, got: number): boolean => {
 const placeOf = (held: HeldQdisc): string => `${held.root === true ? "root" : held.parent} ${held.handle}`
 
 /** The settings in a plan's words, after `qdisc add dev DEVICE`. */
-const plannedSettings = (
+export const plannedSettings = (
   words: ReadonlyArray<string>
 ): { readonly kind: string; readonly place: string; readonly settings: Settings } => {
   const rest = words.slice(4)

@@ -1,16 +1,45 @@
 /** One run of a scenario with real processes on a network of real interfaces, whatever made that: boot, both phases, and the end. */
 
+import { mkdir, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import type { Fault } from "@horizon/core/lab/fault.ts"
-import { goalsMet } from "@horizon/scenarios/judge.ts"
+import { goalsMet, validateScenario } from "@horizon/scenarios/judge.ts"
 import { LabError } from "../lab/lab-error.ts"
 import type { LabNetwork } from "../lab/lab-network.ts"
 import { ProcessLab } from "../lab/process/process-lab.ts"
 import { StallWatch } from "../lab/process/stall-watch.ts"
+import { recordFolder } from "../lab/registry.ts"
 import { driveFaults } from "./fault-driver.ts"
 import type { WorldRunOptions, WorldRunOutcome } from "./world.ts"
 
 /** How often a run looks whether it is over, and tells how far it is. */
 const TICK_MS = 250
+
+/** Labs that this process has made: each gets a name of its own, so that several can stand side by side. */
+let labs = 0
+
+/** Builds a network, runs the scenario on it and takes it away. `place` is where figures are measured, for people. */
+export const runInLab = async (
+  options: WorldRunOptions,
+  place: string,
+  build: (lab: { readonly id: string; readonly purpose: string }) => Promise<LabNetwork>
+): Promise<WorldRunOutcome> => {
+  const { scenario } = options
+  const problems = validateScenario(scenario)
+  if (problems.length > 0) throw new Error(`scenario ${scenario.name} is not sound: ${problems.join("; ")}`)
+  const id = `hz${process.pid}-${++labs}`
+  const network = await build({ id, purpose: `scenario ${scenario.name}` })
+  const folder = join(tmpdir(), `horizon-${id}`)
+  try {
+    recordFolder(id, folder)
+    await mkdir(folder, { mode: 0o700 })
+    return await runOnNetwork(network, options, folder, `measured in ${place} (driver ${network.driver})`)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+    await network.close()
+  }
+}
 
 /** Runs the scenario; the network stays as it is, for whoever made it to take away. `folder` is empty, and holds what nodes keep. */
 export const runOnNetwork = async (

@@ -55,16 +55,30 @@ describe("without a shaper one netem does all", () => {
 })
 
 describe("with a rate before a queue bounded in packets", () => {
-  it("one netem shapes and a second one in it delays; framing is counted beyond the Ethernet header", () => {
+  it("one netem delays and a second one in it shapes, so that packets on their way take no room in the queue", () => {
     const change = { rateBps: 10_000_000, overheadBytes: 38, queue: packets, delayUs: 10_000, lossPpm: 10_000 }
     expect(lines(change)).toEqual([
-      "root handle 1: netem limit 101 loss random 1% rate 10000000bit 24",
-      "parent 1:1 handle 2: netem limit 1000000 delay 10000us"
+      "root handle 1: netem limit 1000000 loss random 1% delay 10000us",
+      "parent 1:1 handle 2: netem limit 101 rate 10000000bit 24"
     ])
-    expect(notes(change)).toMatch(/bytesMax is not enforced/)
+    expect(notes(change)).toBe("queue: bytesMax is not enforced, only packetsMax")
     expect(lines({ rateBps: 10_000_000, queue: packets })).toEqual([
       "root handle 1: netem limit 101 rate 10000000bit -14"
     ])
+  })
+
+  it("what changes the order or the gaps of packets comes behind the shaper, and the plan says what kernels count in the queue", () => {
+    const change = { rateBps: 10_000_000, queue: packets, delayUs: 10_000 }
+    const shaper = "root handle 1: netem limit 101 rate 10000000bit -14"
+    expect(lines({ ...change, jitterUs: 500 })).toEqual([
+      shaper,
+      "parent 1:1 handle 2: netem limit 1000000 delay 10000us 500us distribution normal"
+    ])
+    expect(lines({ ...change, reorderGap: { gap: 5, ppm: 250_000 } })).toEqual([
+      shaper,
+      "parent 1:1 handle 2: netem limit 1000000 delay 10000us reorder 25% gap 5"
+    ])
+    expect(notes({ ...change, jitterUs: 500 })).toMatch(/most kernels count the packets on their way/)
   })
 
   it("a duplicating netem stands alone, and the plan says what that changes", () => {

@@ -4,8 +4,9 @@
  * The kernel has no single qdisc with the link's stages, so up to three are stacked on the device's egress:
  *
  * - no shaper: `netem` alone;
- * - a rate before a droptail queue bounded in packets: `netem` (loss … duplicate, rate, limit), in it a second `netem` (delay,
- *   jitter, reordering). That is the link's own order of stages, and netem's rate gives each packet its serialisation delay;
+ * - a rate before a droptail queue bounded in packets: `netem` (loss … duplicate, delay), in it a second `netem` (rate, limit), whose
+ *   rate gives each packet its serialisation delay; with jitter or reordering the delay is the second one's, as in the link itself.
+ *   There the first one's limit also counts what the second one holds, in most kernels, so the queue is shorter by what is on its way;
  * - a rate before CoDel or a queue bounded in bytes: `netem` (loss … jitter, left out if there is none), in it `tbf`, in it `codel`.
  *
  * Where the kernel does something near to the spec but not the same, the plan says so in `notes`, for reports.
@@ -102,19 +103,26 @@ const stackOf = (spec: LinkSpec): Stack => {
 /** Whether full-size packets fill the queue's bytes before its packets. */
 const bytesBind = (spec: LinkSpec): boolean => spec.queue.bytesMax < spec.queue.packetsMax * (spec.mtuBytes || 1500)
 
-/** netem's limit counts the packet being serialised too, hence the one more. */
+/**
+ * netem's limit counts the packet being serialised too, hence the one more. A constant delay stands before the queue, which then sees the same
+ * arrivals a little later; only what changes the order or the gaps of packets must come behind it.
+ */
 const rateStack = (spec: LinkSpec): Stack => {
   const limit = spec.queue.packetsMax + 1
   const rate = ["rate", `${spec.rateBps}bit`, `${spec.overheadBytes - ETHERNET_HEADER_BYTES}`]
   const notes = ["queue: bytesMax is not enforced, only packetsMax"]
   if (delay(spec).length === 0) return { qdiscs: [netem(limit, damage(spec), rate)], notes }
-  if (spec.duplicatePpm === 0)
-    return { qdiscs: [netem(limit, damage(spec), rate), netem(DELAY_LINE_PACKETS, delay(spec))], notes }
-  // Recent kernels refuse a netem that duplicates above another netem.
-  notes.push("duplicatePpm: the packets on their way count in the queue, because a duplicating netem stands alone")
-  if (spec.jitterUs > 0 && spec.reordering === "allowed")
-    notes.push("reordering: a netem with a rate keeps packets in order")
-  return { qdiscs: [netem(limit, damage(spec), delayWords(spec), rate)], notes }
+  if (spec.duplicatePpm > 0) {
+    // Recent kernels refuse a netem that duplicates above another netem.
+    notes.push("duplicatePpm: the packets on their way count in the queue, because a duplicating netem stands alone")
+    if (spec.jitterUs > 0 && spec.reordering === "allowed")
+      notes.push("reordering: a netem with a rate keeps packets in order")
+    return { qdiscs: [netem(limit, damage(spec), delayWords(spec), rate)], notes }
+  }
+  if (spec.jitterUs === 0 && spec.reorderGap === null)
+    return { qdiscs: [netem(DELAY_LINE_PACKETS, damage(spec), delay(spec)), netem(limit, rate)], notes }
+  notes.push("queue: most kernels count the packets on their way in it")
+  return { qdiscs: [netem(limit, damage(spec), rate), netem(DELAY_LINE_PACKETS, delay(spec))], notes }
 }
 
 const bucketStack = (spec: LinkSpec): Stack => {

@@ -117,7 +117,10 @@ const start = (args: ReadonlyArray<string>, options: { runner?: Runner; interact
     commands: [
       scenarioCommand(async () => runner),
       replayCommand(async () => runner),
-      reportCommand(async () => ({ writeReport: async (directory) => ({ html: join(directory, "index.html") }) }))
+      reportCommand(async () => ({
+        writeReport: async (directory) => ({ html: join(directory, "index.html") }),
+        writeBenchReport: async (directory) => join(directory, "bench.html")
+      }))
     ]
   }
   const outcome: Outcome = { exitCode: 0, stopped: EXIT.interrupted }

@@ -182,7 +182,14 @@ const namespaces = async (): Promise<ReadonlyArray<Finding>> => {
     ...(root ? [await nftables()] : []),
     await tool("ethtool", ["--version"], "ethtool"),
     await tool("tcpdump", ["--version"], "tcpdump", "captures of such runs"),
-    await tool("mn", ["--version"], "mininet")
+    await tool(
+      "linux.uml",
+      ["--version"],
+      "user-mode-linux",
+      "a kernel with netem where this one has none; horizon lab guest"
+    ),
+    await tool("mn", ["--version"], "mininet", "world mininet"),
+    await tool("ovs-vsctl", ["--version"], "openvswitch-switch", "Mininet's switches; else Linux bridges")
   ]
 }
 

@@ -1,10 +1,11 @@
-/** `horizon lab list` and `horizon lab clean`: what labs left on this machine's kernel, and taking away what is dead. */
+/** `horizon lab list` and `horizon lab clean` (`guest` is in lab-guest.ts): what labs left on this machine's kernel, and taking away what is dead. */
 
 import type { Cleaned, CleanOptions } from "@horizon/bench/lab/clean.ts"
 import type { LabRecord } from "@horizon/bench/lab/registry.ts"
 import { EXIT } from "@horizon/core/measure/run.ts"
 import * as Effect from "effect/Effect"
 import { type CommandFailure, type CommandSpec, failure, type Input } from "./command.ts"
+import { guestCommand } from "./lab-guest.ts"
 import { loading } from "./scenario.ts"
 import { paint, type Screen, table } from "./screen.ts"
 
@@ -21,7 +22,7 @@ export const labCommand = (load: () => Promise<Labs>): CommandSpec => ({
   summary: "List the labs on this machine's kernel, or take away what a killed run left",
   description:
     "A lab is the network of one run as real interfaces: namespaces, bridges, NATs and the processes in them. A run takes its own lab away; after a 'kill -9' of the run, 'lab clean' does.",
-  commands: [listCommand(load), cleanCommand(load)]
+  commands: [listCommand(load), cleanCommand(load), guestCommand(() => import("@horizon/bench/lab/uml/guest.ts"))]
 })
 
 const listCommand = (load: () => Promise<Labs>): CommandSpec => ({

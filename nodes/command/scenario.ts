@@ -1,4 +1,4 @@
-/** `horizon scenario list` and `horizon scenario run`. */
+/** `horizon scenario list`, `horizon scenario run` and `horizon scenario export`. */
 
 import type { ListedScenario, RunnerEvent, RunnerResult, RunRequest } from "@horizon/bench/runner/runner.ts"
 import { EXIT, type Run } from "@horizon/core/measure/run.ts"
@@ -28,11 +28,20 @@ const DEFAULT_SEED = 1
 /** How long the runner may take to stop, ms: a lab of real processes and interfaces is taken away in that time. */
 const STOP_MS = 12_000
 
+/** What `export` needs of bench/lab/mininet/export.ts. */
+export interface Exporter {
+  readonly scenarioNames: () => ReadonlyArray<string>
+  readonly exportScenario: (name: string) => unknown
+}
+
 /** The commands, with the runner that `load` gives when one of them runs. */
-export const scenarioCommand = (load: () => Promise<Runner>): CommandSpec => ({
+export const scenarioCommand = (
+  load: () => Promise<Runner>,
+  loadExporter: () => Promise<Exporter> = () => import("@horizon/bench/lab/mininet/export.ts")
+): CommandSpec => ({
   name: "scenario",
-  summary: "List scenarios, or run them in a world with a seed",
-  commands: [listCommand(load), runCommand(load)]
+  summary: "List scenarios, run them in a world with a seed, or export the network of one",
+  commands: [listCommand(load), runCommand(load), exportCommand(loadExporter)]
 })
 
 const listCommand = (load: () => Promise<Runner>): CommandSpec => ({
@@ -108,14 +117,14 @@ const runCommand = (load: () => Promise<Runner>): CommandSpec => ({
       form: "text",
       metavar: "WORLD",
       description:
-        "Where: simulated (virtual time, exact replay), loopback (one process, real sockets and time) or netns (a process for each node, in network namespaces; needs root) [default: simulated]"
+        "Where: simulated (virtual time, exact replay), loopback (one process, real sockets and time), netns (a process for each node, in network namespaces; needs root) or mininet (the same on hosts of Mininet) [default: simulated]"
     },
     {
       name: "driver",
       form: "text",
       metavar: "DRIVER",
       description:
-        "What impairs links in the netns world: tc (the kernel's qdiscs, or a guest kernel's where it has no netem), box (a guest kernel's), link (a process on the frames) or plain (nothing) [default: the best for the scenario here]"
+        "What impairs links in the netns and mininet worlds: tc (the kernel's qdiscs, or a guest kernel's where it has no netem), box (a guest kernel's), link (a process on the frames) or plain (nothing) [default: the best for the scenario here]"
     },
     {
       name: "seed",
@@ -184,6 +193,31 @@ const parseRequest = (input: Input): Result.Result<Omit<RunRequest, "onEvent" | 
     ...(out === undefined ? {} : { out })
   })
 }
+
+const exportCommand = (load: () => Promise<Exporter>): CommandSpec => ({
+  name: "export",
+  summary: "Print the network of a scenario as JSON, for other builders such as Mininet",
+  description: [
+    "Prints one JSON object: subnets, hosts and routers with their addresses and routes, each access link with its spec and its qdiscs",
+    "as arguments of tc, NATs as nftables rules. bench/lab/mininet/topology.py builds it in Mininet."
+  ].join(" "),
+  argument: { name: "NAME", description: "The scenario, see 'horizon scenario list'", required: true, many: false },
+  examples: [
+    { command: "horizon scenario export lan-party > lan.json", description: "For Mininet, in a guest or here" }
+  ],
+  run: (input, screen) =>
+    Effect.flatMap(loading(load), ({ exportScenario, scenarioNames }) => {
+      const [name] = input.arguments
+      const exported = exportScenario(name)
+      if (exported === undefined) {
+        const names = scenarioNames()
+        const hint = didYouMean(name, names) || `; known are ${names.join(", ")}`
+        return Effect.fail(failure(EXIT.usage, `horizon: there is no scenario ${JSON.stringify(name)}${hint}`))
+      }
+      screen.out(JSON.stringify(exported, undefined, 2))
+      return Effect.succeed(EXIT.pass)
+    })
+})
 
 /** Drives a batch, shows how it goes and what it came to. Interrupted, it says what has finished. */
 export const runBatch = <R extends RunnerResult>(

@@ -1,11 +1,13 @@
 #!/usr/bin/perl
 # Starts a guest's kernel with the host's files out of its reach: guest-jail.pl EXCHANGE SCRATCH COMMAND...
 #
-# Expects to be alone in a mount namespace and the first process of a process namespace. Every mount of it becomes read-only by the host's kernel, not by the guest's, whose
-# root could undo that: the guest reads the host's files through hostfs, and what it could write through hostfs is EXCHANGE alone ("-" = nothing).
-# SCRATCH is an existing folder that becomes a file system in memory, where the guest's kernel keeps its own memory and sockets.
+# Expects to be alone in a mount namespace and the first process of a process namespace. Every mount becomes read-only by the host's
+# kernel, not by the guest's, whose root could undo that: the guest reads the host's files through hostfs, and what it can write
+# through hostfs is EXCHANGE alone ("-" = nothing). SCRATCH is an existing folder that becomes a file system in memory, where the
+# guest's kernel keeps its own memory and sockets.
 #
-# Perl, here and in guest-init.pl, because it is part of every Debian (perl-base) and can do system calls: each mount(8) would be a process.
+# Perl, here and in guest-init.pl, because it is part of every Debian (perl-base), starts in no time, and can do system calls: each
+# mount(8) would be a process, and processes are dear in a guest.
 
 use strict;
 use warnings;

@@ -124,7 +124,8 @@ export class GuestLine {
     // Who waits for `ready` sees it; nobody has to.
     this.ready.catch(() => {})
     stream.on("data", (bytes: Buffer) => this.receive(bytes))
-    stream.on("error", () => this.fail(new LabError("failed", "the line to the guest broke")))
+    // A guest without its line ends, and whoever sees that says why.
+    stream.on("error", () => {})
   }
 
   start(command: GuestCommand, output: GuestOutput): GuestProcess {

@@ -125,6 +125,11 @@ describe.skipIf(missing !== "")(named("a guest", missing), () => {
     await expect(waiting).rejects.toThrow(/the guest ended \(SIGKILL\)/)
     await expect(doomed.exec("true", [])).rejects.toThrow(/the guest ended/)
     await doomed.close()
+    const lost = await bootGuest({ memoryMiB: 128, modules: [] })
+    await expect(lost.exec("sh", ["-c", "echo c > /proc/sysrq-trigger"])).rejects.toThrow(
+      /the guest ended .*Kernel panic/
+    )
+    await lost.close()
   })
 
   test("it ends with the process that booted it, however that dies", async () => {

@@ -201,7 +201,8 @@ const launch = (options: GuestOptions): ChildProcess => {
     ...["unshare", ...isolated, "--fork", "--kill-child", "--mount-proc", "--"],
     ...["perl", JAIL, options.exchange ?? "-", SCRATCH, KERNEL_PATH, ...words]
   ]
-  return spawn("setpriv", args, { stdio: ["ignore", "pipe", "pipe", "pipe"], cwd: "/" })
+  // Its own process group: a Ctrl-C is for whoever booted it, who then ends it.
+  return spawn("setpriv", args, { stdio: ["ignore", "pipe", "pipe", "pipe"], cwd: "/", detached: true })
 }
 
 /** Resolves, when the guest is no more, with a sentence that says how it ended and what it said last. */
@@ -212,7 +213,8 @@ const endOf = (child: ChildProcess): Promise<string> =>
       said = `${said}${text}`.slice(-CONSOLE_CHARACTERS_MAX)
     }
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", onSaid)
-    const last = (): string => said.trim().split(/\r?\n/).slice(-4).join("; ")
+    // What a lost kernel says last is a list of its functions.
+    const last = (): string => /Kernel panic.*/.exec(said)?.[0] ?? said.trim().split(/\r?\n/).slice(-4).join("; ")
     child.on("error", (error) => resolve(`the guest could not be started: ${error.message}`))
     child.on("close", (code, signal) => resolve(`the guest ended (${signal ?? code}); it said: ${last() || "nothing"}`))
   })
