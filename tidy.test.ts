@@ -74,6 +74,10 @@ const importsOf = (file: string): ReadonlyArray<string> =>
     ...(text.get(file) ?? "").matchAll(/(?:^|\n)\s*(?:import|export)\b[^;"']*?from\s*"([^"]+)"|import\("([^"]+)"\)/g)
   ].map((match) => match[1] ?? match[2])
 
+/** Files that a file starts as programs or reads, by their place beside it. */
+const programsOf = (file: string): ReadonlyArray<string> =>
+  [...(text.get(file) ?? "").matchAll(/new URL\("([^"]+\.ts)"/g)].map((match) => match[1])
+
 /** Files whose values a file needs when it is loaded. */
 const valueImportsOf = (file: string): ReadonlyArray<string> =>
   [...text.get(file)!.matchAll(/(?:^|\n)(?:import|export)\b(?!\s+type\b)([^;"']*?)from\s*"([^"]+)"/g)]
@@ -242,7 +246,12 @@ describe("rules", () => {
   })
 
   test("every source file is reached: imported by another, an entry point, or a test", () => {
-    const reached = new Set(SOURCES.flatMap((file) => importsOf(file).map((specifier) => target(file, specifier))))
+    const reached = new Set(
+      SOURCES.flatMap((file) => [
+        ...importsOf(file).map((specifier) => target(file, specifier)),
+        ...programsOf(file).map((path) => relative(ROOT, join(ROOT, file, "..", path)))
+      ])
+    )
     const named = FILES.filter((file) => /package\.json$|\.md$|^\.ci\/|\.ts$/.test(file)).map((file) =>
       readFileSync(join(ROOT, file), "utf8")
     )
