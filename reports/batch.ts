@@ -3,12 +3,13 @@
  * lines made is left over from an earlier batch and is set aside, by name, so that two batches are never mixed in silence.
  */
 
-import { readdir, readFile } from "node:fs/promises"
+import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import type { RunDocument } from "@horizon/core/measure/document.ts"
 import type { Run } from "@horizon/core/measure/run.ts"
 import { EXIT } from "@horizon/core/measure/run.ts"
-import { anyObject, list, nullable, number, object, oneOf, record, type Shape, scalar, text } from "./shape.ts"
+import { parsed, ReportInputError, readText } from "./input.ts"
+import { anyObject, list, nullable, number, object, oneOf, record, scalar, text } from "./shape.ts"
 
 export interface BatchEntry {
   readonly run: Run
@@ -22,17 +23,6 @@ export interface Batch {
   readonly entries: ReadonlyArray<BatchEntry>
   /** Run documents in the folder that belong to other batches. */
   readonly setAside: ReadonlyArray<string>
-}
-
-/** A file that cannot be used. The message names it, says what is wrong and what to do. */
-export class ReportInputError extends Error {
-  override readonly name = "ReportInputError"
-  readonly file: string
-
-  constructor(file: string, problem: string) {
-    super(`${file}: ${problem}`)
-    this.file = file
-  }
 }
 
 const RECORDS = "runs.ndjson"
@@ -74,7 +64,7 @@ const readRecords = async (path: string): Promise<ReadonlyArray<Run>> => {
   const lines = (await readText(path)).split("\n")
   const runs = lines.flatMap((line, index) => {
     if (line.trim() === "") return []
-    return [parsed<Run>(`${path}, line ${index + 1}`, line, RUN)]
+    return [parsed<Run>(`${path}, line ${index + 1}`, line, RUN, REMEDY)]
   })
   // Workers finish in any order; a reader wants scenarios as they were asked for, and seeds ascending.
   const order = [...new Set(runs.map((run) => `${run.scenario} ${run.world}`))]
@@ -83,7 +73,7 @@ const readRecords = async (path: string): Promise<ReadonlyArray<Run>> => {
 }
 
 const readDocument = async (path: string): Promise<RunDocument> => {
-  const document = parsed<RunDocument>(path, await readText(path), DOCUMENT_SHAPE)
+  const document = parsed<RunDocument>(path, await readText(path), DOCUMENT_SHAPE, REMEDY)
   for (const series of document.latencies) {
     if (series.indices.length !== series.counts.length) {
       throw new ReportInputError(path, `latencies of ${series.op}: indices and counts differ in length; ${REMEDY}`)
@@ -97,24 +87,7 @@ const readDocument = async (path: string): Promise<RunDocument> => {
   return document
 }
 
-const readText = (path: string): Promise<string> =>
-  readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    throw new ReportInputError(path, `cannot be read (${error.code})`)
-  })
-
 const REMEDY = "run the scenario again or remove the file"
-
-const parsed = <A>(where: string, json: string, shape: Shape): A => {
-  let value: unknown
-  try {
-    value = JSON.parse(json)
-  } catch {
-    throw new ReportInputError(where, `is not JSON (${json.length} characters, perhaps cut off); ${REMEDY}`)
-  }
-  const problem = shape(value, "")
-  if (problem !== undefined) throw new ReportInputError(where, `${problem.replace(/^: /, "")}; ${REMEDY}`)
-  return value as A
-}
 
 const VERDICT = oneOf(
   ...Object.keys(EXIT).filter((name) => !["usage", "noInput", "unavailable", "corrupt", "interrupted"].includes(name))
@@ -173,7 +146,7 @@ const DOCUMENT_SHAPE = object({
     object({
       name: text,
       unit: text,
-      group: oneOf("throughput", "queue", "latency", "tick", "control"),
+      group: oneOf("throughput", "queue", "latency", "tick", "memory", "control"),
       seconds: list(number),
       values: list(nullable(number))
     })

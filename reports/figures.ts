@@ -55,6 +55,12 @@ export interface Scale {
   readonly unit: string
 }
 
+const thousands = (unit: string): ReadonlyArray<readonly [number, string]> => [
+  [1, unit],
+  [1e3, `k ${unit}`],
+  [1e6, `M ${unit}`]
+]
+
 /** Steps of a unit, smallest first: the largest whose step a value reaches is used. */
 const LADDERS: Readonly<Record<string, ReadonlyArray<readonly [number, string]>>> = {
   "Mbit/s": [
@@ -63,6 +69,14 @@ const LADDERS: Readonly<Record<string, ReadonlyArray<readonly [number, string]>>
     [1, "Mbit/s"],
     [1e3, "Gbit/s"]
   ],
+  "bit/s": [
+    [1, "bit/s"],
+    [1e3, "kbit/s"],
+    [1e6, "Mbit/s"],
+    [1e9, "Gbit/s"]
+  ],
+  "packets/s": thousands("packets/s"),
+  "events/s": thousands("events/s"),
   bytes: [
     [1, "bytes"],
     [1024, "KiB"],
@@ -74,6 +88,10 @@ const LADDERS: Readonly<Record<string, ReadonlyArray<readonly [number, string]>>
     [1, "µs"],
     [1e3, "ms"],
     [1e6, "s"]
+  ],
+  µs: [
+    [1, "µs"],
+    [1e3, "ms"]
   ],
   ms: [
     [1e-6, "ns"],

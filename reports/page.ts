@@ -1,10 +1,14 @@
-/** The whole page: one file that needs nothing else. */
+/** The page of a batch of runs. */
 
+import type { CalibrationDocument } from "@horizon/core/measure/calibration.ts"
 import type { Run, Verdict } from "@horizon/core/measure/run.ts"
-import { assets } from "./assets.ts"
 import type { Batch, BatchEntry } from "./batch.ts"
+import type { FoundBench } from "./bench-input.ts"
+import { benchLinks } from "./bench-links.ts"
+import { calibrationSection } from "./calibration-section.ts"
 import { count, counted, seconds } from "./figures.ts"
-import { Html, html } from "./html.ts"
+import { NO_SCRIPTS, renderFrame } from "./frame.ts"
+import { type Html, html } from "./html.ts"
 import { runSection } from "./run-section.ts"
 import { exitCodeOf, GRAVEST_FIRST, toneIcon, VERDICTS, verdictMark, verdictOf } from "./verdict.ts"
 
@@ -17,12 +21,12 @@ const LOG_LINES_ALL = 12_000
 const LOG_LINES_MIN = 150
 const LOG_LINES_MAX = 2_500
 
-/** Nothing may be fetched, and nothing runs that is not in the file. */
-const POLICY =
-  "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-
-export const renderPage = (batch: Batch): string => {
-  const { style, early, script } = assets()
+/** `benches` are linked to; `calibration` says how far simulated figures are to be trusted. */
+export const renderPage = (
+  batch: Batch,
+  benches: ReadonlyArray<FoundBench> = [],
+  calibration?: CalibrationDocument
+): string => {
   const runs = batch.entries.map(({ run }) => run)
   const alone = batch.entries.length === 1
   const sections = chooseSections(batch.entries)
@@ -31,36 +35,29 @@ export const renderPage = (batch: Batch): string => {
     Math.min(LOG_LINES_MAX, Math.floor(LOG_LINES_ALL / Math.max(1, sections.size)))
   )
   const verdict = verdictOf(runs)
-  return html`<!doctype html>
-<html lang="en" data-verdict="${verdict}">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="generator" content="Horizon">
-<title>${title(runs, verdict)}</title>
-<link rel="icon" href="${icon(verdict)}">
-<style>${new Html(style)}</style>
-<script>${new Html(early)}</script>
-</head>
-<body>
-<a class="skip" href="#main">Skip to the report</a>
-<div class="masthead"><span class="brand"><svg viewBox="0 0 24 24" aria-hidden="true"><path d="M2 15h20M5 15a7 7 0 0 1 14 0M6 19h12"/></svg>Horizon</span><span class="what">${alone ? "run report" : `report of ${counted(runs.length, "run")}`}</span><nav aria-label="Files"><a href="junit.xml">JUnit XML</a><a href="report.json">JSON</a></nav><button type="button" id="theme" aria-pressed="false">Dark theme</button></div>
-<main id="main">
+  return renderFrame({
+    title: title(runs, verdict),
+    verdict,
+    tone: VERDICTS[verdict].tone,
+    what: alone ? "run report" : `report of ${counted(runs.length, "run")}`,
+    links: [
+      ...(benches.length > 0 ? [["#benches", "Benchmarks"] as const] : []),
+      ...(calibration !== undefined ? [["#calibration", "Calibration"] as const] : []),
+      ["junit.xml", "JUnit XML"],
+      ["report.json", "JSON"]
+    ],
+    main: html`
 ${batch.setAside.length > 0 && setAside(batch.setAside)}
 ${runs.length === 0 && html`<h1>No runs</h1><p class="quiet">The batch ended before any run had finished.</p>`}
 ${runs.length > 1 && overview(batch, verdict, sections)}
-<noscript><p class="notice">Charts, log and filters need JavaScript, which is switched off; the tables do not. All data is in report.json and the run documents.</p></noscript>
+${NO_SCRIPTS}
 ${batch.entries.flatMap((entry, index) =>
   sections.has(index) ? [runSection(entry, { prefix: prefixOf(index), logLinesMax, alone })] : []
 )}
-</main>
-<footer>Made by Horizon. This file works offline; figures are labelled with how they came about.</footer>
-<script>${new Html(script)}</script>
-</body>
-</html>
-`.text
+${benches.length > 0 && benchLinks(benches)}
+${calibration !== undefined && calibrationSection(calibration)}
+`
+  })
 }
 
 const prefixOf = (index: number): string => `run-${index + 1}`
@@ -68,16 +65,6 @@ const prefixOf = (index: number): string => `run-${index + 1}`
 const title = (runs: ReadonlyArray<Run>, verdict: Verdict): string => {
   const what = runs.length === 1 ? `${runs[0].scenario}, seed ${runs[0].seed}` : counted(runs.length, "run")
   return `${VERDICTS[verdict].word}: ${what} · Horizon`
-}
-
-/** The verdict in the browser's tab, in its colour and shape. */
-const icon = (verdict: Verdict): string => {
-  const { tone } = VERDICTS[verdict]
-  const fill = { good: "#1a7f4b", bad: "#c0322b", doubt: "#b07400", none: "#6b7280" }[tone]
-  const svg = toneIcon(tone)
-    .text.replace("<svg ", `<svg xmlns="http://www.w3.org/2000/svg" fill="${fill}" `)
-    .replace('class="sign"', 'fill="none" stroke="#fff" stroke-width="2.4"')
-  return `data:image/svg+xml,${encodeURIComponent(svg)}`
 }
 
 /** Indices of the runs that get a section: those worth reading first, in any batch the same. */

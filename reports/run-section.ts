@@ -5,13 +5,14 @@ import type { Run } from "@horizon/core/measure/run.ts"
 import type { BatchEntry } from "./batch.ts"
 import { checkTable, eventLinks, statusOf } from "./checks.ts"
 import { faultTimeline } from "./faults.ts"
-import { count, counted, duration, seconds, share, significant, withUnit } from "./figures.ts"
+import { count, counted, duration, seconds, share, significant } from "./figures.ts"
 import { dataElement, type Html, html } from "./html.ts"
 import { type LatencyRow, latencyRow } from "./latency.ts"
 import { drawnTable, environmentTable, placesTable, time } from "./places.ts"
 import { runData } from "./run-data.ts"
 import { sequenceDiagram } from "./sequence.ts"
-import { SHOWN_MAX, type TitledChart, timeCharts } from "./series.ts"
+import { timeCharts } from "./series.ts"
+import { chartFigure } from "./series-figure.ts"
 import { toneIcon, VERDICTS } from "./verdict.ts"
 
 /** Failures in the head of a run; all are in the table of checks. */
@@ -112,7 +113,7 @@ ${part(
   "Over time",
   main.length === 0
     ? html`<p class="quiet">Nothing was sampled over time in this run.</p>`
-    : html`<p class="quiet hint">Shaded: faults, numbered as above. Drag to zoom all charts, double-click to go back; with the keyboard, arrow keys move the cursor and Escape goes back.</p>${main.map((chart) => chartFigure(chart, document))}`
+    : html`<p class="quiet hint">Shaded: faults, numbered as above. Drag to zoom all charts, double-click to go back; with the keyboard, arrow keys move the cursor and Escape goes back.</p>${main.map((chart) => chartFigure(chart, document.fidelity))}`
 )}
 ${
   reported.length > 0 &&
@@ -120,7 +121,7 @@ ${
     reported.reduce((sum, { chart }) => sum + chart.series.length, 0),
     "series",
     "series"
-  )}</summary>${reported.map((chart) => chartFigure(chart, document))}</details>`
+  )}</summary>${reported.map((chart) => chartFigure(chart, document.fidelity))}</details>`
 }
 ${part("latency", "Latency", latencyPart(document, rows, prefix))}
 ${part("moment", "The moment to look at", momentPart(document, prefix))}
@@ -142,12 +143,15 @@ const PARTS: ReadonlyArray<readonly [string, string]> = [
   ["environment", "Environment"]
 ]
 
+/** The tolerance belongs to the short label of a simulated figure; when and against what it was found does not. */
+const CALIBRATED = /^simulated, calibrated ±[\d.]+ %/
+
 const tiles = ({ run, faults, fidelity }: RunDocument, rows: ReadonlyArray<LatencyRow>): Html => {
   const tried = rows.reduce((sum, row) => sum + row.tried, 0)
   const ok = rows.reduce((sum, row) => sum + (row.outcomes["ok"] ?? 0), 0)
   const rate = (value: number, unit: string): string =>
     run.wallSeconds > 0 ? `${significant(value / run.wallSeconds)} ${unit}/s, measured` : ""
-  const label = fidelity.split(",")[0]
+  const label = CALIBRATED.exec(fidelity)?.[0] ?? fidelity.split(",")[0]
   const all: ReadonlyArray<readonly [string, string, string]> = [
     ["Run time", seconds(run.simulatedSeconds), label],
     [
@@ -165,24 +169,6 @@ const tiles = ({ run, faults, fidelity }: RunDocument, rows: ReadonlyArray<Laten
     ]
   ]
   return html`<dl class="tiles">${all.map(([name, value, note]) => html`<div><dt>${name}</dt><dd>${value}<small>${note}</small></dd></div>`)}</dl>`
-}
-
-const chartFigure = ({ chart, title, peak, thinned }: TitledChart, { fidelity }: RunDocument): Html => {
-  if (chart.series.every((series) => series.values.every((value) => value === 0 || value === null)))
-    return html`<p class="flat"><b>${title}</b>: 0 throughout, in ${counted(chart.series.length, "series", "series")} (${chart.series.map(({ name }) => name).join(", ")}).</p>`
-  const many = chart.series.length > SHOWN_MAX
-  const said =
-    peak === undefined
-      ? "Nothing was measured."
-      : `Highest: ${withUnit(peak.value, chart.unit)} (${peak.name}) at ${seconds(peak.atSeconds)}.${
-          many ? ` The ${SHOWN_MAX} most active of ${chart.series.length} series are switched on.` : ""
-        }${thinned ? " Neighbouring points are merged." : ""}`
-  return html`
-<figure class="chart" data-chart="${chart.id}">
-<figcaption><h4>${title} <span class="unit"></span></h4><p>${said}</p><span class="fidelity">${fidelity}</span></figcaption>
-<div class="plot" tabindex="0" role="img" aria-label="${title} over time. ${said}"></div>
-<div class="legend"></div>
-</figure>`
 }
 
 const latencyPart = (document: RunDocument, rows: ReadonlyArray<LatencyRow>, prefix: string): Html => {

@@ -24,10 +24,11 @@ const TITLES: Readonly<Record<TimeSeries["group"], string>> = {
   throughput: "Throughput",
   queue: "Queue",
   tick: "Tick",
+  memory: "Held by processes",
   control: "Reported by nodes"
 }
 
-const ORDER: ReadonlyArray<TimeSeries["group"]> = ["latency", "throughput", "queue", "tick", "control"]
+const ORDER: ReadonlyArray<TimeSeries["group"]> = ["latency", "throughput", "queue", "tick", "memory", "control"]
 
 /** Charts of a run, in the order of the page. */
 export const timeCharts = (prefix: string, all: ReadonlyArray<TimeSeries>): ReadonlyArray<TitledChart> =>

@@ -19,6 +19,9 @@ export const number: Shape = (value, path) => (typeof value === "number" ? undef
 export const scalar: Shape = (value, path) =>
   ["string", "number", "boolean"].includes(typeof value) ? undefined : wrong(path, "a text, number or boolean", value)
 
+export const truth: Shape = (value, path) =>
+  typeof value === "boolean" ? undefined : wrong(path, "true or false", value)
+
 export const anyObject: Shape = (value, path) =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? undefined : wrong(path, "an object", value)
 
@@ -31,6 +34,12 @@ export const nullable =
   (shape: Shape): Shape =>
   (value, path) =>
     value === null ? undefined : shape(value, path)
+
+/** What may be left out. */
+export const optional =
+  (shape: Shape): Shape =>
+  (value, path) =>
+    value === undefined ? undefined : shape(value, path)
 
 export const list =
   (of: Shape): Shape =>

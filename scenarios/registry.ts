@@ -1,6 +1,7 @@
 /** All scenarios, in the order in which a list shows them. */
 
 import { brokerHalfOutage, brokerHerd, brokerOutage } from "./cases/broker-away.scenario.ts"
+import { calibration } from "./cases/calibration.scenario.ts"
 import { canaryLease, canaryNonce, canaryRealTime, canaryReconnect, canaryReplay } from "./cases/canary.scenario.ts"
 import { flagship } from "./cases/flagship.scenario.ts"
 import { clockStepOverTicketExpiry, gatewayCrashRestart, pausedClient } from "./cases/node.scenario.ts"
@@ -23,6 +24,7 @@ export const SCENARIOS: ReadonlyArray<Scenario> = [
   clockStepOverTicketExpiry,
   pausedClient,
   swarm,
+  calibration,
   flagship,
   canaryReplay,
   canaryNonce,

@@ -6,17 +6,21 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { entering, ipBatch, run } from "./command.ts"
+import { entering, forEachFew, ipBatch, run } from "./command.ts"
+import { favour } from "./favour.ts"
 import { LabError } from "./lab-error.ts"
 import type { LinkAnswer, LinkRequest } from "./link/link-words.ts"
-import type { LinkCount, LinkDriver, LinkEnds, LinkWay, MakeLinkDriver } from "./link-driver.ts"
+import type { LinkCount, LinkDriver, LinkEnd, LinkEnds, LinkWay, MakeLinkDriver } from "./link-driver.ts"
 import { recordNamespaces, recordPid } from "./registry.ts"
-import { removeDevices } from "./veth.ts"
+import { type DeviceCount, deviceCounts, removeDevices } from "./veth.ts"
 
+export const WIRE_NICE = -20
+/** Frames that wait at a device while the processor does other things: 48 ms of full ones at 1 Gbit/s. */
+const WAITING_FRAMES_MAX = 4_000
 /** A process that takes longer to answer hangs. */
 const ANSWER_MS_MAX = 20_000
 
-/** Links whose random streams come from `seed`. */
+/** Links whose random streams come from `seed`: those of the simulated network with the same seed. */
 export const linkDriverOf =
   (seed: number): MakeLinkDriver =>
   async (lab, links) => {
@@ -28,6 +32,8 @@ export const linkDriverOf =
       recordPid(lab, process.pid)
       const devices = links.map((link, index) => ({ name: link.name, host: `h${index}`, subnet: `s${index}` }))
       await process.ask({ seed, links: devices })
+      // A wire does not wait for a processor.
+      favour([process.pid], WIRE_NICE)
       await move(namespace, links)
     } catch (cause) {
       await process.close()
@@ -49,7 +55,7 @@ const driver = (process: LinkProcess, namespace: string, links: ReadonlyArray<Li
     },
     counts: async () => {
       const { counts } = await process.ask({ do: "counts" })
-      return new Map<string, Readonly<Record<LinkWay, LinkCount>>>(counts)
+      return withMissed(new Map(counts), links)
     },
     close: async () => {
       if (closed) return
@@ -59,6 +65,26 @@ const driver = (process: LinkProcess, namespace: string, links: ReadonlyArray<Li
       await run("ip", ["netns", "del", namespace]).catch(() => {})
     }
   }
+}
+
+/** What the process counts, and what it was too late to read, which only the devices know. */
+const withMissed = async (
+  counts: ReadonlyMap<string, Readonly<Record<LinkWay, LinkCount>>>,
+  links: ReadonlyArray<LinkEnds>
+): Promise<ReadonlyMap<string, Readonly<Record<LinkWay, LinkCount>>>> => {
+  const namespaces = new Set(links.flatMap(({ host, subnet }) => [host.namespace, subnet.namespace]))
+  const devices = new Map<string, ReadonlyMap<string, DeviceCount>>()
+  await forEachFew([...namespaces], async (name) => devices.set(name, await deviceCounts(name)))
+  const plusMissed = (count: LinkCount, entry: LinkEnd): LinkCount => {
+    const missed = devices.get(entry.namespace)?.get(entry.device)?.dropped ?? 0
+    return { ...count, dropped: count.dropped + missed, overrun: (count.overrun ?? 0) + missed }
+  }
+  return new Map(
+    links.map(({ host, name, subnet }) => {
+      const { down, up } = counts.get(name)!
+      return [name, { up: plusMissed(up, host), down: plusMissed(down, subnet) }]
+    })
+  )
 }
 
 /** The process keeps hold of a device wherever that is moved to. */
@@ -71,7 +97,7 @@ const move = async (namespace: string, links: ReadonlyArray<LinkEnds>): Promise<
   const byNamespace = Map.groupBy(ends, ([, end]) => end.namespace)
   for (const [target, ours] of byNamespace)
     await ipBatch(
-      ours.map(([, end]) => `link set dev ${end.device} up`),
+      ours.map(([, end]) => `link set dev ${end.device} txqueuelen ${WAITING_FRAMES_MAX} up`),
       target
     )
 }
@@ -84,9 +110,10 @@ class LinkProcess {
   private ended: Promise<void>
 
   constructor(namespace: string) {
-    const [command, ...prefix] = entering(namespace)
     const program = fileURLToPath(new URL("link/link-process.ts", import.meta.url))
-    this.child = spawn(command, [...prefix, process.execPath, program], { stdio: ["pipe", "pipe", "pipe"] })
+    const [command, ...args] = [...entering(namespace), process.execPath, program]
+    // In a session of its own, whose share of the processor it may raise.
+    this.child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"], detached: true })
     this.child.stdin?.on("error", () => {})
     this.child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.stderr = (this.stderr + text).slice(-2_000)

@@ -5,6 +5,7 @@
 
 import { join } from "node:path"
 import { nativeMissing } from "@horizon/real/native.ts"
+import type { TraceEventLine } from "@horizon/real/trace.ts"
 import { ADMIN_TOKEN, PERSONAL_KEY, REGISTRATION_KEY } from "@horizon/scenarios/plan.ts"
 import type { NodeKind } from "@horizon/scenarios/scenario.ts"
 import { LabError } from "../lab/lab-error.ts"
@@ -21,7 +22,7 @@ const READY_MS = 20_000
 
 /** Horizon's own before path discovery, which fits every path; and WireGuard's, which fits Ethernet. */
 const MTU_BYTES = 1_170
-const WIDE_MTU_BYTES = 1_420
+export const WIDE_MTU_BYTES = 1_420
 
 const peer = (name: string, title: string, mtuBytes: number): Peer => ({
   name,
@@ -33,24 +34,48 @@ const peer = (name: string, title: string, mtuBytes: number): Peer => ({
       if (missing !== undefined) throw new LabError("missing", missing)
       return { version: commit() }
     }),
-  start: (pair) => start(pair, mtuBytes)
+  start: (pair) => startHorizon(pair, mtuBytes)
 })
 
-export const horizon = peer("horizon", "Horizon, MTU 1420 as WireGuard", WIDE_MTU_BYTES)
-export const horizonNarrow = peer("horizon-1170", "Horizon, its default MTU 1170", MTU_BYTES)
+export const horizon = peer("horizon", "Horizon, MTU 1420", WIDE_MTU_BYTES)
+export const horizonNarrow = peer("horizon-1170", "Horizon, MTU 1170", MTU_BYTES)
 
-const start = async (pair: Pair, mtuBytes: number): Promise<Tunnel> => {
+/** What who starts it wants to hear of the nodes. */
+export interface HorizonWatch {
+  /** How often gateway and client say their figures. */
+  readonly sampleSeconds: number
+  readonly onEvent: (node: string, line: TraceEventLine) => void
+  /** Gets what a node says on standard error. */
+  readonly onSaid: (node: string, text: string) => void
+  /** A node has ended, or its trace is not whole. */
+  readonly onTrouble: (sentence: string) => void
+}
+
+export interface HorizonTunnel extends Tunnel {
+  /** Process ids by node: broker, gateway, client. */
+  readonly pids: Readonly<Record<string, number>>
+  /** The virtual interface at both ends. */
+  readonly device: string
+}
+
+export const startHorizon = async (pair: Pair, mtuBytes: number, watch?: HorizonWatch): Promise<HorizonTunnel> => {
   const folder = makePeerFolder(pair.id)
   const nodes: Array<NodeProcess> = []
+  const pids: Record<string, number> = {}
+  let stopping = false
   const stop = async (): Promise<void> => {
+    stopping = true
     for (const node of [...nodes].reverse()) await node.stop()
     folder.remove()
   }
   const brokerUrl = `http://${pair.a.address}:${BROKER_PORT}`
-  const add = async (kind: NodeKind, end: PairEnd, config: Readonly<Record<string, unknown>>) => {
-    const { node, ready } = launch(kind, end, config, join(folder.path, kind))
+  const device = `${pair.id}t`
+  const sampled = watch === undefined ? {} : { sampleSeconds: watch.sampleSeconds }
+  const add = async (kind: NodeKind, end: PairEnd, config: Readonly<Record<string, unknown>>): Promise<Info> => {
+    const { node, ready } = launch(kind, end, config, join(folder.path, kind), watch, () => stopping)
     nodes.push(node)
-    return { pid: node.pid, info: await ready }
+    pids[kind] = node.pid
+    return ready
   }
   try {
     await add("broker", pair.a, {
@@ -60,23 +85,27 @@ const start = async (pair: Pair, mtuBytes: number): Promise<Tunnel> => {
       bootstrapRegistrationKeys: [REGISTRATION_KEY],
       bootstrapPersonalKeys: [`bench@bench=${PERSONAL_KEY}`]
     })
-    const gateway = await add("gateway", pair.a, {
+    await add("gateway", pair.a, {
       name: "bench",
       brokerUrl,
       registrationKey: REGISTRATION_KEY,
       listenAddress: pair.a.address,
       port: GATEWAY_PORT,
-      interface: `${pair.id}t`,
-      mtuBytes
+      interface: device,
+      mtuBytes,
+      ...sampled
     })
-    const client = await add("client", pair.b, { brokerUrl, personalKey: PERSONAL_KEY, interface: `${pair.id}t` })
+    const client = { brokerUrl, personalKey: PERSONAL_KEY, interface: device, ...sampled }
+    const { address } = await add("client", pair.b, client)
     return {
-      addresses: { a: GATEWAY_ADDRESS, b: String(client.info["address"]).replace(/\/.*$/, "") },
+      addresses: { a: GATEWAY_ADDRESS, b: String(address).replace(/\/.*$/, "") },
       mtuBytes,
       processes: [
-        { pid: gateway.pid, end: "a" },
-        { pid: client.pid, end: "b" }
+        { pid: pids["gateway"], end: "a" },
+        { pid: pids["client"], end: "b" }
       ],
+      pids,
+      device,
       stop
     }
   } catch (error) {
@@ -91,7 +120,9 @@ const launch = (
   kind: NodeKind,
   end: PairEnd,
   config: Readonly<Record<string, unknown>>,
-  directory: string
+  directory: string,
+  watch: HorizonWatch | undefined,
+  isStopping: () => boolean
 ): { readonly node: NodeProcess; readonly ready: Promise<Info> } => {
   let settle: (info: Info | LabError) => void = () => {}
   const ready = new Promise<Info>((resolve, reject) => {
@@ -106,16 +137,19 @@ const launch = (
     enter: end.enter,
     addressOf: () => end.address,
     directory,
-    onEvent: () => {},
+    onEvent: (line) => watch?.onEvent(kind, line),
     onReady: (_, info) => {
       clearTimeout(late)
       settle(info)
     },
     onEnd: ({ lastWords }) => {
       clearTimeout(late)
-      settle(new LabError("failed", `horizon ${kind} ended: ${lastWords || "it said nothing"}`))
+      const sentence = `horizon ${kind} ended: ${lastWords || "it said nothing"}`
+      settle(new LabError("failed", sentence))
+      if (!isStopping()) watch?.onTrouble(sentence)
     },
-    onBroken: () => {}
+    onBroken: (sentence) => watch?.onTrouble(`horizon ${kind}: ${sentence}`),
+    ...(watch === undefined ? {} : { onSaid: (text: string) => watch.onSaid(kind, text) })
   })
   node.start()
   return { node, ready }

@@ -56,11 +56,8 @@ export const ENDS = ["a", "b"] as const
 
 /** Makes the answer of `prepare` from a build of a tunnel that resolves with its version: what is missing is not an error here. */
 export const preparing = async (build: () => Promise<Version>): Promise<Prepared> => {
-  if (!existsSync(TUN_DEVICE)) {
-    return {
-      missing: `this host has no ${TUN_DEVICE}; load its driver (modprobe tun) or give the container the device`
-    }
-  }
+  const missing = tunMissing()
+  if (missing !== undefined) return { missing }
   try {
     return await build()
   } catch (error) {
@@ -70,6 +67,12 @@ export const preparing = async (build: () => Promise<Version>): Promise<Prepared
 }
 
 const TUN_DEVICE = "/dev/net/tun"
+
+/** Why there can be no virtual interface here, in one line; undefined if nothing is known to be in the way. */
+export const tunMissing = (): string | undefined =>
+  existsSync(TUN_DEVICE)
+    ? undefined
+    : `this host has no ${TUN_DEVICE}; load its driver (modprobe tun) or give the container the device`
 
 /** The path to what a `prepare` built; for `start`. */
 export const prepared = <A>(peer: string, made: A | undefined): A => {

@@ -21,11 +21,11 @@ const tunnelFloor = (name: string, title: string, mode: Mode, mtuBytes: number):
   start: (pair) => start(pair, mode, mtuBytes)
 })
 
-export const tunnelPlain = tunnelFloor("c-plain", "tunnel in C, packet by packet", "plain", MTU_BYTES)
-export const tunnelOffload = tunnelFloor("c-offload", "tunnel in C, TSO, GSO, GRO", "offload", MTU_BYTES)
+export const tunnelPlain = tunnelFloor("c-plain", "C tunnel, packet by packet", "plain", MTU_BYTES)
+export const tunnelOffload = tunnelFloor("c-offload", "C tunnel, offloads, MTU 1170", "offload", MTU_BYTES)
 export const tunnelOffloadWide = tunnelFloor(
   "c-offload-1420",
-  "tunnel in C, TSO, GSO, GRO, MTU 1420",
+  "C tunnel, offloads, MTU 1420",
   "offload",
   WIDE_MTU_BYTES
 )

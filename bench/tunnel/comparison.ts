@@ -1,6 +1,6 @@
 /**
- * What the tunnel benchmark comes to: one document, which a table, a report or a later comparison reads. Every figure is there for every
- * round, beside medians and ratios; what could not be measured is there with its reason.
+ * What the tunnel benchmark comes to. Every figure is there for every round, beside medians and ratios; what could not be measured is there
+ * with its reason.
  */
 
 import type { PeerKind } from "../peers/peer.ts"
@@ -8,16 +8,9 @@ import type { CpuSeconds } from "./cpu-time.ts"
 import type { RateProbe } from "./rate-search.ts"
 
 export interface TunnelComparison {
-  readonly schema: "horizon-tunnels-1"
-  /** Commit, with `+` and a hash of uncommitted changes behind it if there are any. */
-  readonly commit: string
-  readonly environment: Readonly<Record<string, string | number>>
   /** Median over all rounds of how much of the host was free before each, 0 to 1: well below 1 is a noisy machine. */
   readonly idleRatio: number
-  readonly wallSeconds: number
   readonly rounds: number
-  /** Of each TCP measurement. */
-  readonly seconds: number
   /** What the subjects are measured by, in the order in which tables show it. */
   readonly figures: ReadonlyArray<FigureSpec>
   readonly subjects: ReadonlyArray<TunnelSubject>

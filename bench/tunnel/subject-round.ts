@@ -17,6 +17,8 @@ import { measureRoundTrips } from "./round-trip.ts"
 export interface RoundOptions {
   /** Whole seconds of each TCP test. */
   readonly seconds: number
+  /** Of how many streams the TCP tests are. */
+  readonly streams: ReadonlyArray<number>
   /** Of each probe of the UDP search, and how many there are at most. */
   readonly probeSeconds: number
   readonly probesMax: number
@@ -75,7 +77,7 @@ class Sheet implements TunnelRound {
 }
 
 /** Waits until a ping comes back: handshakes and routes take their time. */
-const reachable = async (pair: Pair, tunnel: Tunnel): Promise<void> => {
+export const reachable = async (pair: Pair, tunnel: Tunnel): Promise<void> => {
   const deadline = performance.now() + REACHABLE_TIMEOUT_MS
   const ping = [...pair.a.enter, "ping", "-n", "-c", "1", "-W", "1", tunnel.addresses.b]
   for (;;) {
@@ -107,7 +109,7 @@ class Measurement {
 
   async all(): Promise<void> {
     await this.roundTrips("rttIdle")
-    for (const streams of [1, 4]) {
+    for (const streams of this.options.streams) {
       for (const backward of [false, true]) await this.tcp(streams, backward)
     }
     for (const bytes of this.options.udpBytes) await this.udp(bytes)

@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { readdirSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { describe, expect, test } from "vitest"
 import { floorProgram } from "../floor/floor.ts"
@@ -11,9 +13,8 @@ import { transfer } from "../net/udp-program.ts"
 import { ENDS, type Peer, type Tunnel } from "../peers/peer.ts"
 import { tunUso } from "../peers/tun-floor.ts"
 import { tunnelOffload, tunnelOffloadWide, tunnelPlain } from "../peers/tunnel-floor.ts"
-import { figureSpecs, type TunnelComparison, type TunnelRound } from "./comparison.ts"
+import { figureSpecs, type TunnelRound } from "./comparison.ts"
 import { measureTcp, startServer } from "./iperf3.ts"
-import { tunnelTable } from "./table.ts"
 import { bestOf, measureTunnels, medianFigures, ratios } from "./tunnels.ts"
 
 const round = (figures: Record<string, number>, failed: Record<string, string> = {}): TunnelRound => ({
@@ -39,53 +40,6 @@ describe("comparing", () => {
 
   test("a ratio is there only where both have the figure", () => {
     expect(ratios({ tcp1Forward: 3, udp200: 1 }, { tcp1Forward: 4, rttIdleP50: 2 })).toEqual({ tcp1Forward: 0.75 })
-  })
-
-  test("the table shows figures in readable units, what is missing, what failed and what is not the newest", () => {
-    const subject = {
-      kind: "peer" as const,
-      ratioToHorizon: {},
-      ratioToFloor: { tcp1Forward: 0.5 },
-      rounds: [],
-      median: {}
-    }
-    const comparison: TunnelComparison = {
-      schema: "horizon-tunnels-1",
-      commit: "abc",
-      environment: {},
-      idleRatio: 0.925,
-      wallSeconds: 1,
-      rounds: 1,
-      seconds: 1,
-      figures: figureSpecs([200]),
-      subjects: [
-        {
-          ...subject,
-          name: "one",
-          title: "One",
-          version: "v1",
-          note: "v2 needs more",
-          mtuBytes: 1420,
-          rounds: [round({}, { udp200: "too much was lost" })],
-          median: { tcp1Forward: 2.5e9, rttIdleP50: 41.3, cpuPerGigabyte: 1.234 }
-        },
-        { ...subject, name: "two", title: "Two", missing: "two is not installed" }
-      ]
-    }
-    const [, origin, head, row, ...remarks] = tunnelTable(comparison)
-    expect(origin).toBe("commit abc · host 93 % free before each round")
-    expect(head.split(/ {2,}/)).toEqual(
-      "subject|MTU|TCP 1 →|TCP 1 ←|TCP 4 →|TCP 4 ←|UDP 200|idle p50|idle p99|load p50|load p99|CPU s/GB|TCP × C".split(
-        "|"
-      )
-    )
-    expect(row.split(/ +/)).toEqual("One 1420 2.50 - - - - 41 - - - 1.23 0.50".split(" "))
-    expect(remarks).toEqual([
-      "One: v1",
-      "One: v2 needs more",
-      "failed: One, round 1, udp200: too much was lost",
-      "missing: Two: two is not installed"
-    ])
   })
 
   test("a subject that does not exist is refused with those that do", async () => {
@@ -194,19 +148,25 @@ describe.skipIf(missing !== undefined)(`tunnels in C between two namespaces${bec
     }))
 
   test("Ctrl-C in the middle of a run ends it with code 130 and leaves no namespace", async () => {
-    const main = fileURLToPath(new URL("main.ts", import.meta.url))
-    const child = spawn(process.execPath, [main, "--subjects", "raw-veth,c-offload", "--rounds", "1"], {
-      stdio: ["ignore", "ignore", "pipe"]
-    })
+    const cli = fileURLToPath(new URL("../../nodes/cli.ts", import.meta.url))
+    const out = mkdtempSync(join(tmpdir(), "horizon-bench-"))
+    const args = ["bench", "tunnel", "--subjects", "raw-veth,c-offload", "--rounds", "1", "--out", out]
+    const child = spawn(process.execPath, [cli, ...args], { stdio: ["ignore", "ignore", "pipe"] })
+    const namespaces = (): ReadonlyArray<string> =>
+      readdirSync("/var/run/netns").filter((name) => name.startsWith(`hzp${child.pid}n`))
     let said = ""
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       said += text
-      if (said.includes("round 1 of 1: raw-veth") && !said.includes("stopping")) {
-        setTimeout(() => child.kill("SIGINT"), 400)
-      }
     })
+    const look = setInterval(() => {
+      if (namespaces().length === 0) return
+      clearInterval(look)
+      child.kill("SIGINT")
+    }, 20)
     const [code] = await once(child, "close")
-    expect(code, said).toBe(130)
-    expect(readdirSync("/var/run/netns").filter((name) => name.startsWith(`hzp${child.pid}n`))).toEqual([])
+    clearInterval(look)
+    expect([code, readdirSync(out)], said).toEqual([130, []])
+    rmSync(out, { recursive: true })
+    expect(namespaces()).toEqual([])
   })
 })

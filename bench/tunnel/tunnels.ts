@@ -3,11 +3,12 @@
  * one of them alone; medians of the rounds are compared.
  */
 
+import type { BenchEffort } from "@horizon/core/measure/bench.ts"
 import { median } from "../net/median.ts"
 import { pairMissing } from "../net/pair.ts"
 import type { Peer, Prepared } from "../peers/peer.ts"
 import { PEERS } from "../peers/registry.ts"
-import { commit, environment } from "../runner/provenance.ts"
+import { UnknownName } from "../runner/plan.ts"
 import {
   type FigureSpec,
   type Figures,
@@ -21,30 +22,27 @@ import { measureRound, type RoundOptions } from "./subject-round.ts"
 export interface TunnelsOptions {
   /** Names of `PEERS`; all but those of `ASKED_FOR_ONLY` if left out. */
   readonly subjects?: ReadonlyArray<string>
-  /** 3 if left out, 1 if quick. */
   readonly rounds?: number
   /** Whole seconds of each TCP test; 1 if left out. */
   readonly seconds?: number
   /** Payloads of the UDP tests; 200 and 1,200 if left out. */
   readonly udpBytes?: ReadonlyArray<number>
-  /** One short round: about 2 minutes for all subjects, instead of about 10. */
-  readonly quick?: boolean
+  readonly effort?: BenchEffort
   readonly signal?: AbortSignal
   readonly onProgress?: (sentence: string) => void
 }
 
 /** Tells little that the others do not. */
-const ASKED_FOR_ONLY = ["tun-tso"]
+export const ASKED_FOR_ONLY = ["tun-tso"]
 
+const ROUNDS = 3
 const UDP_BYTES = [200, 1_200]
 
-/** Rejects with a `LabError` where no tunnel at all can be measured, with a `RangeError` for options that make no sense. */
+/** Rejects with a `LabError` where no tunnel at all can be measured, with an `UnknownName` for a subject that there is not. */
 export const measureTunnels = async (options: TunnelsOptions = {}): Promise<TunnelComparison> => {
-  const { signal, onProgress = () => {}, quick = false } = options
-  const rounds = options.rounds ?? (quick ? 1 : 3)
+  const { signal, effort = "record", onProgress = () => {}, rounds = ROUNDS } = options
   const seconds = options.seconds ?? 1
   const udpBytes = options.udpBytes ?? UDP_BYTES
-  const startMs = performance.now()
   const entries = await prepareAll(choose(options.subjects), onProgress, signal)
   for (let index = 0; index < rounds; index++) {
     for (const entry of entries) {
@@ -52,37 +50,41 @@ export const measureTunnels = async (options: TunnelsOptions = {}): Promise<Tunn
       signal?.throwIfAborted()
       onProgress(`round ${index + 1} of ${rounds}: ${entry.peer.name}`)
       const known = medianFigures(entry.rounds)
-      const effort = effortOf(quick, entry.rounds.length === 0)
-      const { round, mtuBytes } = await measureRound(entry.peer, { seconds, udpBytes, known, signal, ...effort })
+      const lengths = lengthsOf(effort, entry.rounds.length === 0)
+      const { round, mtuBytes } = await measureRound(entry.peer, { seconds, udpBytes, known, signal, ...lengths })
       entry.rounds.push(round)
       entry.mtuBytes ??= mtuBytes
     }
   }
   const figures = figureSpecs(udpBytes)
   return {
-    schema: "horizon-tunnels-1",
-    commit: commit(),
-    environment: environment(),
     idleRatio: median(entries.flatMap((entry) => entry.rounds.map((round) => round.idleRatio))),
-    wallSeconds: (performance.now() - startMs) / 1000,
     rounds,
-    seconds,
     figures,
     subjects: compare(entries, figures)
   }
 }
 
 /** The first round of a subject searches widely, later ones around what is known. */
-const effortOf = (quick: boolean, first: boolean): Pick<RoundOptions, "probeSeconds" | "probesMax" | "pingSeconds"> =>
-  quick
-    ? { probeSeconds: 0.3, probesMax: 5, pingSeconds: 0.4 }
-    : { probeSeconds: 0.5, probesMax: first ? 8 : 5, pingSeconds: 1 }
+const lengthsOf = (
+  effort: BenchEffort,
+  first: boolean
+): Pick<RoundOptions, "streams" | "probeSeconds" | "probesMax" | "pingSeconds"> => {
+  switch (effort) {
+    case "record":
+      return { streams: [1, 4], probeSeconds: 0.5, probesMax: first ? 8 : 5, pingSeconds: 1 }
+    case "quick":
+      return { streams: [1, 4], probeSeconds: 0.3, probesMax: 5, pingSeconds: 0.4 }
+    case "glance":
+      return { streams: [1], probeSeconds: 0.05, probesMax: 2, pingSeconds: 0.1 }
+  }
+}
 
 const choose = (names: ReadonlyArray<string> | undefined): ReadonlyArray<Peer> => {
   if (names === undefined) return PEERS.filter((peer) => !ASKED_FOR_ONLY.includes(peer.name))
   for (const name of names) {
     if (!PEERS.some((peer) => peer.name === name)) {
-      throw new RangeError(`there is no subject "${name}"; choose from ${PEERS.map((peer) => peer.name).join(", ")}`)
+      throw new UnknownName(`there is no subject "${name}"; choose from ${PEERS.map((peer) => peer.name).join(", ")}`)
     }
   }
   return PEERS.filter((peer) => names.includes(peer.name))

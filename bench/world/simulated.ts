@@ -10,6 +10,7 @@ import type { Failure } from "@horizon/core/measure/run.ts"
 import { goalsMet, validateScenario } from "@horizon/scenarios/judge.ts"
 import { Digest } from "@horizon/sim/kernel/digest.ts"
 import { Kernel, Livelock } from "@horizon/sim/kernel/kernel.ts"
+import { simulatedLabel } from "../calibrate/store.ts"
 import { driveFaults } from "./fault-driver.ts"
 import { Guard, WorldLeak } from "./guard.ts"
 import { openMemoryEngine } from "./memory-engine.ts"
@@ -28,8 +29,7 @@ export interface SimulatedOptions {
 export const makeSimulated = (options: SimulatedOptions = {}): World => ({
   name: "simulated",
   summary: "one process, virtual time, every fault; a seed replays exactly",
-  fidelity:
-    options.crypto === "stub" ? "simulated, infinitely fast CPU, stub cryptography" : "simulated, infinitely fast CPU",
+  fidelity: `simulated, ${limitsOf(options)}`,
   offers: new Set([
     "impaired-links",
     "nat",
@@ -45,8 +45,15 @@ export const makeSimulated = (options: SimulatedOptions = {}): World => ({
     "planted-faults",
     "virtual-time"
   ]),
-  run: (run) => runSimulated(run, options.crypto === "stub" ? stubCrypto : nobleCrypto)
+  run: async (run) => ({
+    ...(await runSimulated(run, options.crypto === "stub" ? stubCrypto : nobleCrypto)),
+    fidelity: `${simulatedLabel()}, ${limitsOf(options)}`
+  })
 })
+
+/** What this world does not imitate. */
+const limitsOf = ({ crypto }: SimulatedOptions): string =>
+  crypto === "stub" ? "infinitely fast CPU, stub cryptography" : "infinitely fast CPU"
 
 const runSimulated = async (options: WorldRunOptions, crypto: Crypto): Promise<WorldRunOutcome> => {
   const { seed } = options

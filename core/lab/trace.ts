@@ -93,6 +93,28 @@ export interface TraceFields {
     readonly sent: number
     readonly lost: number
   }
+  /** One stream over a link, as its sender saw it: datagrams that the host took and refused, and how late it was to send them. */
+  "link.sent": {
+    readonly sent: number
+    readonly refused: number
+    readonly lateP50Ns: number
+    readonly lateP99Ns: number
+    readonly lateMaxNs: number
+  }
+  /** The same stream as its receiver saw it. Reordering is that of RFC 4737 §3; `lossRuns` are gaps in the numbering, each counted once. */
+  "link.received": {
+    readonly received: number
+    readonly duplicates: number
+    readonly reordered: number
+    readonly lossRuns: number
+    /** Payload bits per second once the stream had settled; `samples` datagrams are what the delays are of. */
+    readonly goodputBps: number
+    readonly samples: number
+    readonly delayMinNs: number
+    readonly delayP50Ns: number
+    readonly delayP99Ns: number
+    readonly delayMaxNs: number
+  }
   /** A figure sampled at this moment: queue depth, throughput, players, … */
   sample: { readonly name: string; readonly value: number; readonly unit: string }
   /** What an actor states about the run: compared by checks. */

@@ -40,7 +40,7 @@ export interface TimeSeries {
   readonly name: string
   readonly unit: string
   /** Which chart it belongs on: series of one group share axes. */
-  readonly group: "throughput" | "queue" | "latency" | "tick" | "control"
+  readonly group: "throughput" | "queue" | "latency" | "tick" | "memory" | "control"
   readonly seconds: ReadonlyArray<number>
   /** `null` where there was nothing to measure, such as a percentile of no values. */
   readonly values: ReadonlyArray<number | null>

@@ -63,6 +63,11 @@ export interface UdpBind {
   readonly workers?: number
   /** Whether the system notes when datagrams arrive (`waitedNs`), where it can. */
   readonly timestamps?: boolean
+  /**
+   * Whether several datagrams of a peer may cross to and from the system in one piece, where it can do that (if left out: yes). `false` is for
+   * measuring what that gains.
+   */
+  readonly offload?: boolean
 }
 
 export class Udp extends Context.Service<

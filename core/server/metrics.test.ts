@@ -1,7 +1,7 @@
 import { expect, test } from "vitest"
 import type { SessionInfo } from "../machine/session/session.ts"
 import type { TraceWriter } from "../port/trace.ts"
-import { heartbeatMetrics, traceFigures } from "./metrics.ts"
+import { heartbeatMetrics, traceFigures, traceSessions } from "./metrics.ts"
 
 const socket = {
   stats: () => ({ packetsIn: 1, bytesIn: 2, packetsOut: 3, bytesOut: 4, dropsIn: 5, dropsOut: 6 })
@@ -37,15 +37,27 @@ test("its round-trip time is the lower median of the sessions that have one, in 
   expect(rttUs(4_000, 1_000, 3_000, 2_999)).toBe(2)
 })
 
-test("a socket's drops and the figures that only its implementation has go into the trace, zero drops do not", () => {
+test("what passed a socket and the figures that only its implementation has go into the trace, zero drops do not", () => {
   const samples: Array<unknown> = []
   const trace: TraceWriter = (kind, fields) => samples.push([kind, fields])
-  const stats = () => ({ dropsIn: 0, dropsOut: 7 })
+  const stats = () => ({ packetsIn: 9, packetsOut: 2, dropsIn: 0, dropsOut: 7 })
   traceFigures("gateway.udp", { stats, figures: () => ({ sendCalls: 3, gsoOn: 1 }) }, trace)
-  traceFigures("gateway.tun", { stats: () => ({ dropsIn: 0, dropsOut: 0 }) }, trace)
   expect(samples).toEqual([
+    ["sample", { name: "gateway.udp.packets-in", value: 9, unit: "packets" }],
+    ["sample", { name: "gateway.udp.packets-out", value: 2, unit: "packets" }],
     ["sample", { name: "gateway.udp.drops-out", value: 7, unit: "packets" }],
     ["sample", { name: "gateway.udp.send-calls", value: 3, unit: "" }],
     ["sample", { name: "gateway.udp.gso-on", value: 1, unit: "" }]
+  ])
+})
+
+test("the packets of all established sessions go into the trace as one sum", () => {
+  const samples: Array<unknown> = []
+  const trace: TraceWriter = (_, fields) => samples.push(fields)
+  const infos = [{ packetsIn: 3, packetsOut: 5 }, undefined, { packetsIn: 4, packetsOut: 0 }]
+  traceSessions("gateway.session", infos as ReadonlyArray<SessionInfo | undefined>, trace)
+  expect(samples).toEqual([
+    { name: "gateway.session.packets-in", value: 7, unit: "packets" },
+    { name: "gateway.session.packets-out", value: 5, unit: "packets" }
   ])
 })

@@ -1,7 +1,7 @@
 /** Figures that every kind of server has: what it tells the broker with each heartbeat, and what its sockets and devices say of themselves. */
 
 import type { ServerMetrics } from "../api/server.ts"
-import type { ServerEndpoint } from "../machine/session/session.ts"
+import type { ServerEndpoint, SessionInfo } from "../machine/session/session.ts"
 import type { TraceWriter } from "../port/trace.ts"
 import type { UdpSocket } from "../port/udp.ts"
 
@@ -33,23 +33,42 @@ const medianRttUs = (endpoint: Pick<ServerEndpoint, "sessions" | "info">): numbe
   return rtts.sort((a, b) => a - b)[Math.floor((rtts.length - 1) / 2)]
 }
 
+/** What a socket or device says of itself. */
+interface Figured {
+  readonly stats: () => {
+    readonly packetsIn: number
+    readonly packetsOut: number
+    readonly dropsIn: number
+    readonly dropsOut: number
+  }
+  readonly figures?: () => Readonly<Record<string, number>>
+}
+
 /**
- * Writes what a socket or device dropped, and what only its implementation knows (system calls, offloads in use), into the trace as
- * `name.…`. Nothing for an implementation that has no such figures and dropped nothing.
+ * Writes what passed a socket or device, what it dropped if it did, and what only its implementation knows (system calls, offloads in use), into
+ * the trace as `name.…`.
  */
-export const traceFigures = (
-  name: string,
-  from: {
-    readonly stats: () => { readonly dropsIn: number; readonly dropsOut: number }
-    readonly figures?: () => Readonly<Record<string, number>>
-  },
-  trace: TraceWriter
-): void => {
-  const { dropsIn, dropsOut } = from.stats()
-  if (dropsIn > 0) trace("sample", { name: `${name}.drops-in`, value: dropsIn, unit: "packets" })
-  if (dropsOut > 0) trace("sample", { name: `${name}.drops-out`, value: dropsOut, unit: "packets" })
+export const traceFigures = (name: string, from: Figured, trace: TraceWriter): void => {
+  const { dropsIn, dropsOut, packetsIn, packetsOut } = from.stats()
+  const packets = (figure: string, value: number): void =>
+    trace("sample", { name: `${name}.${figure}`, value, unit: "packets" })
+  packets("packets-in", packetsIn)
+  packets("packets-out", packetsOut)
+  if (dropsIn > 0) packets("drops-in", dropsIn)
+  if (dropsOut > 0) packets("drops-out", dropsOut)
   for (const [figure, value] of Object.entries(from.figures?.() ?? {}))
     trace("sample", { name: `${name}.${kebab(figure)}`, value, unit: "" })
+}
+
+/** Writes the packets, control packets too, of the sessions that are established now into the trace, as `name.…`. */
+export const traceSessions = (name: string, sessions: Iterable<SessionInfo | undefined>, trace: TraceWriter): void => {
+  let [packetsIn, packetsOut] = [0, 0]
+  for (const info of sessions) {
+    packetsIn += info?.packetsIn ?? 0
+    packetsOut += info?.packetsOut ?? 0
+  }
+  trace("sample", { name: `${name}.packets-in`, value: packetsIn, unit: "packets" })
+  trace("sample", { name: `${name}.packets-out`, value: packetsOut, unit: "packets" })
 }
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)

@@ -71,6 +71,15 @@ export const serverSettings = (
   })
 })
 
+/** How often a node writes its figures to the trace. */
+export const sampleSeconds = (node: string, usual: number) =>
+  integer({
+    description: `The ${node}'s figures are written to the trace this often, seconds.`,
+    default: usual,
+    minimum: 1,
+    maximum: 3_600
+  })
+
 /** How far packets may be late, and how often the server tells of itself. */
 export const sessionSettings = (
   { node }: ServerWords,
@@ -88,12 +97,7 @@ export const sessionSettings = (
     minimum: 5,
     maximum: 3_600
   }),
-  sampleSeconds: integer({
-    description: `The ${node}'s figures are written to the trace this often, seconds.`,
-    default: defaults.sampleSeconds,
-    minimum: 1,
-    maximum: 3_600
-  })
+  sampleSeconds: sampleSeconds(node, defaults.sampleSeconds)
 })
 
 /** What every server's configuration holds. */

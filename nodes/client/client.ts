@@ -18,13 +18,15 @@ import { Lifecycle } from "@horizon/core/port/lifecycle.ts"
 import { SessionShell } from "@horizon/core/port/session-shell.ts"
 import { Trace } from "@horizon/core/port/trace.ts"
 import { Tun } from "@horizon/core/port/tun.ts"
-import type { Udp } from "@horizon/core/port/udp.ts"
+import type { Udp, UdpSocket } from "@horizon/core/port/udp.ts"
 import { badSetting, fromKeys, NodeError } from "@horizon/core/server/node-error.ts"
+import { every } from "@horizon/core/server/server.ts"
 import { pinnedBrokerKey } from "@horizon/core/server/settings.ts"
 import { bindSocket } from "@horizon/core/server/socket.ts"
 import { Effect, type Scope } from "effect"
 import { Connector } from "./connector.ts"
 import { Gateways } from "./gateways.ts"
+import { traceSamples } from "./metrics.ts"
 import { personalKey } from "./personal-key.ts"
 import type { Setback } from "./setback.ts"
 import type { ClientConfig } from "./settings.ts"
@@ -44,18 +46,24 @@ const REFRESH_AWAY_MS = [5_000, 10_000] as const
 export const client = (config: ClientConfig): Effect.Effect<void, NodeError, ClientPorts> =>
   Effect.gen(function* () {
     const running = yield* assemble(config)
+    const trace = yield* Trace
     yield* Effect.addFinalizer(() =>
       Effect.andThen(
         running.connector.closeDevice(),
         Effect.sync(() => running.board.set("stopped", "The client was stopped."))
       )
     )
-    // Neither ends but by a bug, which then stops the client instead of leaving it half alive.
+    // None of these ends but by a bug, which then stops the client instead of leaving it half alive.
     const connected = Effect.andThen(running.gateways.prepare(), keepConnected(running))
-    return yield* Effect.raceFirst(connected, refreshing(running))
+    return yield* Effect.raceAllFirst([
+      connected,
+      refreshing(running),
+      every(config.sampleSeconds, () => traceSamples(running.connector, running.socket, trace))
+    ])
   }).pipe(Effect.scoped)
 
 interface RunningClient {
+  readonly socket: UdpSocket
   readonly board: StatusBoard
   readonly gateways: Gateways
   readonly connector: Connector
@@ -114,6 +122,7 @@ const assemble = (config: ClientConfig): Effect.Effect<RunningClient, NodeError,
     })
     const backoff = new Backoff(backoffRandom)
     const running: RunningClient = {
+      socket,
       board,
       gateways,
       connector,

@@ -63,10 +63,10 @@ const DEAD_TUNNEL_NS = 6_000_000_000
 
 export class Connector {
   readonly link: TunnelLink
+  /** Of the connection in progress. */
+  session: ClientEndpoint | undefined
   private readonly options: ConnectorOptions
   private device: OpenDevice | undefined
-  /** Of the connection in progress. */
-  private session: ClientEndpoint | undefined
   private parameters: TunnelParameters | undefined
   private openedNs = 0
   private server = ""

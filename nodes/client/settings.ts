@@ -1,7 +1,7 @@
 /** What a client can be told. */
 
 import { type ConfigOf, port, text } from "@horizon/core/port/config.ts"
-import { brokerLinkSettings, listenAddress } from "@horizon/core/server/settings.ts"
+import { brokerLinkSettings, listenAddress, sampleSeconds } from "@horizon/core/server/settings.ts"
 
 export const clientSettings = {
   ...brokerLinkSettings,
@@ -21,7 +21,8 @@ export const clientSettings = {
     default: "horizon0",
     pattern: /^[a-z][a-z0-9_.-]{0,14}$/,
     expected: "1 to 15 lower-case letters, digits, dots, hyphens and underscores, a letter first"
-  })
+  }),
+  sampleSeconds: sampleSeconds("client", 10)
 }
 
 export type ClientConfig = ConfigOf<typeof clientSettings>

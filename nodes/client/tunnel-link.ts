@@ -30,13 +30,30 @@ interface Live {
   readonly proof: TunnelProof
 }
 
+/** Why a packet did not pass. */
+export const LINK_DROP = {
+  /** From the host while there is no session. */
+  noSession: 0,
+  /** From the host: not IPv4, a foreign source, above the MTU. */
+  notOwn: 1,
+  /** From the host: not taken by the session. */
+  notSent: 2,
+  /** From the gateway while there is no interface. */
+  noInterface: 3,
+  /** From the gateway: not a sound packet for this member. */
+  notForHost: 4
+} as const
+/** Names of the reasons, by number. */
+export const LINK_DROP_NAMES: ReadonlyArray<keyof typeof LINK_DROP> = Object.keys(LINK_DROP) as Array<
+  keyof typeof LINK_DROP
+>
+
 export class TunnelLink implements SessionHandler, Companion {
-  /** From the host: not IPv4, foreign source, no session, not taken by the session. */
-  dropsFromHost = 0
-  /** From the gateway: not a sound packet for this member, or no interface. */
-  dropsToHost = 0
+  /** Packets dropped by reason. A Float64Array counts exactly to 2^53. */
+  readonly drops = new Float64Array(LINK_DROP_NAMES.length)
+  /** The interface whose packets are moved. */
+  device: TunDevice | undefined
   private readonly options: TunnelLinkOptions
-  private device: TunDevice | undefined
   private toHost: Outbox | undefined
   private live: Live | undefined
   private lastState: ProofState = "unproved"
@@ -88,11 +105,10 @@ export class TunnelLink implements SessionHandler, Companion {
       this.lastState = "proved"
       return this.options.onProof(nowNs, "proved", live.proof)
     }
-    if (this.toHost === undefined || !isForHost(live, bytes, at, length) || length > this.toHost.batch.slotBytes) {
-      this.dropsToHost++
-      return
-    }
-    this.toHost.copy(bytes, at, length)
+    const { toHost } = this
+    if (toHost === undefined) this.drops[LINK_DROP.noInterface]++
+    else if (!isForHost(live, bytes, at, length) || length > toHost.batch.slotBytes) this.drops[LINK_DROP.notForHost]++
+    else toHost.copy(bytes, at, length)
   }
 
   flush(): void {
@@ -117,7 +133,7 @@ export class TunnelLink implements SessionHandler, Companion {
     const { device, live } = this
     if (device === undefined) return
     if (live === undefined) {
-      this.dropsFromHost += count
+      this.drops[LINK_DROP.noSession] += count
       return
     }
     const { rx } = device
@@ -125,10 +141,9 @@ export class TunnelLink implements SessionHandler, Companion {
     for (let i = 0; i < count; i++) {
       const at = rx.offset(i)
       const length = rx.length[i]
-      const sent =
-        isFromHost(live, rx.slab, at, length) &&
-        live.endpoint.send(nowNs, CHANNEL.tunnel, rx.slab, at, length) === SEND.ok
-      if (!sent) this.dropsFromHost++
+      if (!isFromHost(live, rx.slab, at, length)) this.drops[LINK_DROP.notOwn]++
+      else if (live.endpoint.send(nowNs, CHANNEL.tunnel, rx.slab, at, length) !== SEND.ok)
+        this.drops[LINK_DROP.notSent]++
     }
     this.options.shell.leave()
   }

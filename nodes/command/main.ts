@@ -1,5 +1,7 @@
 /** The `horizon` command's tree of commands. What a command needs to run is imported when it runs. */
 
+import { benchCommand } from "./bench.ts"
+import { calibrateCommand } from "./calibrate.ts"
 import type { CommandSpec } from "./command.ts"
 import { doctorCommand } from "./doctor.ts"
 import { labCommand } from "./lab.ts"
@@ -14,7 +16,18 @@ const labs = async () => ({
   ...(await import("@horizon/bench/lab/clean.ts")),
   ...(await import("@horizon/bench/lab/registry.ts"))
 })
-const reporter = () => import("@horizon/reports/report.ts")
+const bench = async () => ({
+  ...(await import("@horizon/bench/bench.ts")),
+  ...(await import("@horizon/reports/bench-input.ts"))
+})
+const calibration = async () => ({
+  ...(await import("@horizon/bench/calibrate/calibrate.ts")),
+  ...(await import("@horizon/bench/calibrate/store.ts"))
+})
+const reporter = async () => ({
+  ...(await import("@horizon/reports/report.ts")),
+  ...(await import("@horizon/reports/bench-report.ts"))
+})
 
 /**
  * The tree for a command line. The settings of a node, which are its flags, are loaded only for the node that `args` names,
@@ -33,6 +46,8 @@ export const horizonCommand = async (args: ReadonlyArray<string>): Promise<Comma
       scenarioCommand(runner),
       replayCommand(runner),
       reportCommand(reporter),
+      benchCommand(bench),
+      calibrateCommand(calibration),
       doctorCommand,
       labCommand(labs),
       ...nodes,

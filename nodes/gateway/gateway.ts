@@ -17,7 +17,7 @@ import { SessionShell } from "@horizon/core/port/session-shell.ts"
 import { Trace } from "@horizon/core/port/trace.ts"
 import { Tun } from "@horizon/core/port/tun.ts"
 import type { Udp, UdpSocket } from "@horizon/core/port/udp.ts"
-import { heartbeatMetrics, traceFigures } from "@horizon/core/server/metrics.ts"
+import { heartbeatMetrics, traceFigures, traceSessions } from "@horizon/core/server/metrics.ts"
 import { badSetting, fromTun, type NodeError } from "@horizon/core/server/node-error.ts"
 import { type BrokerLinkPorts, brokerLink, every, sessionEndpoint } from "@horizon/core/server/server.ts"
 import { advertisedEndpoint, bindSocket } from "@horizon/core/server/socket.ts"
@@ -58,11 +58,14 @@ export const gateway = (config: GatewayConfig): Effect.Effect<void, NodeError, G
       every(config.reportSeconds, () => parts.members.book.reportAlive()),
       every(config.sampleSeconds, () => {
         traceMetrics(gatewayMetrics(parts), trace)
+        traceSessions("gateway.session", sessionInfos(parts.endpoint), trace)
         traceFigures("gateway.udp", parts.socket, trace)
         if (parts.members.host !== undefined) traceFigures("gateway.tun", parts.members.host.device, trace)
       })
     ])
   }).pipe(Effect.scoped)
+
+const sessionInfos = (endpoint: ServerEndpoint) => endpoint.sessions().map((session) => endpoint.info(session))
 
 /** What a running gateway consists of, with the shell that drives it. */
 interface RunningGateway extends GatewayParts {

@@ -66,6 +66,7 @@ export const traceMetrics = (metrics: GatewayMetrics, trace: TraceWriter): void 
   sample("gateway.leases", metrics.leases, "addresses")
   sample("gateway.forwarded", metrics.forwardedPackets, "packets")
   sample("gateway.forwarded-bytes", metrics.forwardedBytes, "bytes")
+  sample("gateway.delivered", metrics.packets["delivered"], "packets")
   for (const [name, value] of Object.entries(metrics.packets))
     if (name !== "delivered" && value > 0) sample(`gateway.dropped.${name}`, value, "packets")
   for (const [name, value] of Object.entries(metrics.datagramDrops))

@@ -86,8 +86,8 @@ class NativeUdpSocket implements UdpSocket {
       broadcast: options.broadcast === true,
       rxFrom: this.rx.from,
       rxBytes: Math.max(this.rx.to - this.rx.from, MESSAGES * MESSAGE_BYTES),
-      gso: true,
-      gro: true,
+      gso: options.offload !== false,
+      gro: options.offload !== false,
       workers: options.workers ?? 0,
       timestamps: options.timestamps === true
     }

@@ -1,6 +1,6 @@
 /** One way of one link on real frames: core/link decides, this moves the bytes. */
 
-import { LINK_DROP_NAMES, Link, type LinkSink } from "@horizon/core/link/link.ts"
+import { Link, type LinkSink } from "@horizon/core/link/link.ts"
 import type { LinkSpec } from "@horizon/core/link/spec.ts"
 import type { Outbox } from "@horizon/core/wire/batch.ts"
 import { Rng } from "@horizon/sim/kernel/rng.ts"
@@ -26,7 +26,6 @@ export class FrameWay implements LinkSink {
   private readonly out: Outbox
   private readonly back: Outbox
   private readonly link: Link
-  private nowNs = 0
   /** Frames that are not IPv4 (ARP): they pass untouched, because a LinkSpec speaks of packets. */
   private others = 0
   private otherBytes = 0
@@ -38,12 +37,11 @@ export class FrameWay implements LinkSink {
     this.host = host
     this.out = out
     this.back = back
-    this.link = new Link(spec, (stage) => new Rng(seed, `link/${name}/${stage}`), this)
+    this.link = new Link(spec, (stage) => new Rng(seed, `net/${name}/${stage}`), this)
   }
 
-  /** A frame comes in; its bytes are used or copied before this returns. */
+  /** A frame comes in; its bytes are used or copied before the next flush. */
   enter(nowNs: number, bytes: Uint8Array, at: number, length: number): void {
-    this.nowNs = nowNs
     if (!isIpv4Frame(bytes, at, length)) {
       this.others++
       this.otherBytes += length - ETHERNET_HEADER_BYTES
@@ -55,6 +53,7 @@ export class FrameWay implements LinkSink {
       this.overflows++
       return
     }
+    this.serve(nowNs)
     this.link.offer(nowNs, frame, length - ETHERNET_HEADER_BYTES, ecnOf(bytes, at) !== 0)
     this.arm()
   }
@@ -68,14 +67,13 @@ export class FrameWay implements LinkSink {
 
   /** Does what the link has to do at `nowNs`. */
   wake(nowNs: number): void {
-    this.nowNs = nowNs
-    if (this.link.pollTimeout() <= nowNs) this.link.handleTimeout(nowNs)
+    this.serve(nowNs)
     this.arm()
   }
 
   /** Throws an assertion if the spec is none. */
   configure(nowNs: number, spec: LinkSpec): void {
-    this.nowNs = nowNs
+    this.serve(nowNs)
     this.link.configure(nowNs, spec)
     this.arm()
   }
@@ -86,6 +84,7 @@ export class FrameWay implements LinkSink {
       packets: counters.delivered + this.others,
       bytes: counters.bytes + this.otherBytes,
       dropped: counters.drops.reduce((sum, count) => sum + count, this.overflows),
+      overrun: this.overflows,
       duplicated: counters.duplicated,
       reordered: counters.reordered,
       corrupted: counters.corrupted,
@@ -93,18 +92,11 @@ export class FrameWay implements LinkSink {
     }
   }
 
-  /** Drops by their reason, those that happened. */
-  drops(): Readonly<Record<string, number>> {
-    const { drops } = this.link.counters
-    const named = LINK_DROP_NAMES.map((name, reason) => [name, drops[reason]] as const)
-    return Object.fromEntries([...named, ["pool", this.overflows] as const].filter(([, count]) => count > 0))
-  }
-
   // --- LinkSink
 
+  /** Even what may leave at once waits for its turn: others that are due may still be there, if this process is late. */
   deliver(frame: number, atNs: number): void {
-    if (atNs <= this.nowNs) this.leave(frame)
-    else this.host.later(this.index, frame, atNs)
+    this.host.later(this.index, frame, atNs)
   }
 
   drop(frame: number): void {
@@ -138,6 +130,12 @@ export class FrameWay implements LinkSink {
     pool.length[answer] = putTooBig(pool.slab, pool.offset(answer), pool.slab, pool.offset(frame), mtuBytes)
     this.back.copy(pool.slab, pool.offset(answer), pool.length[answer])
     this.host.sent(answer)
+  }
+
+  /** Each timeout at its own time, however late this process is: else a shaper would stand idle meanwhile, and send less than its rate. */
+  private serve(nowNs: number): void {
+    for (let dueNs = this.link.pollTimeout(); dueNs <= nowNs; dueNs = this.link.pollTimeout())
+      this.link.handleTimeout(dueNs)
   }
 
   private arm(): void {

@@ -25,7 +25,7 @@ const SLOTS = 256
 const say = (answer: LinkAnswer): void => void process.stdout.write(`${JSON.stringify(answer)}\n`)
 
 const open = (name: string): Effect.Effect<TunDevice, TunError, Tun | Scope.Scope> =>
-  Effect.flatMap(Tun, (tun) => tun.open({ name, kind: "tap", mtuBytes: MTU_BYTES, slots: SLOTS, offload: false }))
+  Effect.flatMap(Tun, (tun) => tun.open({ name, kind: "tap", mtuBytes: MTU_BYTES, slots: SLOTS, offload: true }))
 
 const answer = (shuttle: LinkShuttle, request: LinkRequest): LinkAnswer => {
   if (request.do === "counts")

@@ -6,11 +6,13 @@
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { Trace } from "@horizon/core/port/trace.ts"
+import { Arena } from "@horizon/real/arena.ts"
 import { layerClock } from "@horizon/real/clock.ts"
 import { layerCrypto } from "@horizon/real/crypto.ts"
 import { layerEntropy } from "@horizon/real/entropy.ts"
 import { layerHttpClient } from "@horizon/real/http.ts"
 import { layerKeys } from "@horizon/real/keys.ts"
+import { layerPacketIo } from "@horizon/real/packet-io.ts"
 import { monotonicNs, openTraceStream, TraceStream } from "@horizon/real/trace.ts"
 import { layerUdp } from "@horizon/real/udp.ts"
 import { Directory } from "@horizon/scenarios/actor/actor.ts"
@@ -78,7 +80,7 @@ class ActorHost {
   }
 
   private ports(spec: ActorSpec) {
-    const network = Layer.provide(layerUdp, layerClock)
+    const plain = Layer.provide(layerUdp, layerClock)
     const directory = Directory.of({
       self: spec.name,
       host: spec.host,
@@ -87,18 +89,20 @@ class ActorHost {
       worldNs: () => monotonicNs() - this.originNs
     })
     return Layer.mergeAll(
-      layerClock,
       layerEntropy,
-      layerCrypto,
       layerHttpClient,
       layerKeys(join(this.directory, spec.name)),
-      spec.over === "network" ? network : Layer.provide(layerTunnelUdp(this.ownTunnel), network),
+      spec.over === "network"
+        ? packetIo
+        : Layer.mergeAll(layerClock, layerCrypto, Layer.provide(layerTunnelUdp(this.ownTunnel), plain)),
       Layer.succeed(Directory)(directory),
       Layer.succeedContext(Context.make(Trace, this.trace.writer(spec.name)))
     )
   }
 }
 
+/** One slab for all actors of the host. */
+const packetIo = layerPacketIo(new Arena())
 const trace = openTraceStream(process.env, "actors")
 if (!(trace instanceof TraceStream)) throw new Error(trace ?? "actors are started by a world, which reads their trace")
 const host = new ActorHost(trace)

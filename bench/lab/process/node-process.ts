@@ -46,6 +46,8 @@ export interface NodeProcessOptions {
   readonly onEnd: (end: NodeEnd) => void
   /** Its trace is not whole. */
   readonly onBroken: (sentence: string) => void
+  /** Gets what it says on standard error, its log first of all. */
+  readonly onSaid?: (text: string) => void
 }
 
 export class NodeProcess {
@@ -70,7 +72,7 @@ export class NodeProcess {
   /** Starts it, if it is down. */
   start(): void {
     if (this.state !== "down") return
-    const { spec, enter } = this.options
+    const { spec, enter, onSaid } = this.options
     this.incarnation++
     this.state = "started"
     this.asked = false
@@ -80,7 +82,8 @@ export class NodeProcess {
     const life = new LabProcess({
       command: [...enter, process.execPath, CLI, spec.kind, "--config", this.writeConfig()],
       environment: { [TRACE_FD_VARIABLE]: "3" },
-      onTrace: lines.take
+      onTrace: lines.take,
+      ...(onSaid === undefined ? {} : { onError: onSaid })
     })
     this.life = life
     void life.exited.then((exit) => this.end(life, exit))

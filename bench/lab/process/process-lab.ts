@@ -324,10 +324,11 @@ export class ProcessLab {
 const runs = ({ process, spec, spoke }: LabNode): boolean =>
   process.state !== "started" || (spec.kind === "client" && spoke)
 
-/** Hosts whose nodes or actors send datagrams. */
-const watchedHosts = ({ actors, nodes }: Scenario): ReadonlyArray<string> => [
-  ...new Set([...nodes.filter(({ kind }) => kind !== "broker"), ...actors].map(({ host }) => host))
-]
+/** Hosts whose nodes or actors send datagrams. Without nodes there is nothing to judge on the wire, and a watch would only slow it down. */
+const watchedHosts = ({ actors, nodes }: Scenario): ReadonlyArray<string> =>
+  nodes.length === 0
+    ? []
+    : [...new Set([...nodes.filter(({ kind }) => kind !== "broker"), ...actors].map(({ host }) => host))]
 
 const outcomeOf = ({ asked, code, forced, signal, served, stoodStill }: NodeEnd): "clean" | "crashed" | "failed" => {
   if (!asked) return "failed"

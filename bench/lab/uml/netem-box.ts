@@ -149,7 +149,8 @@ class Box {
       const count = async (way: LinkWay, entry: BoxEnd, exit: BoxEnd): Promise<LinkCount> => {
         const { dropped, marked, overlimits } = await this.ways.get(name)![way].count()
         const { sent, sentBytes } = inside.get(exit.device)!
-        return { packets: sent, bytes: sentBytes, dropped: dropped + late(entry.end), overlimits, marked }
+        const overrun = late(entry.end)
+        return { packets: sent, bytes: sentBytes, dropped: dropped + overrun, overrun, overlimits, marked }
       }
       counts.set(name, { up: await count("up", host, subnet), down: await count("down", subnet, host) })
     }
