@@ -14,7 +14,7 @@ export const barCharts = (table: BenchTable): ReadonlyArray<Html> =>
     .map((column) => barChart(table, column))
 
 /** What the colours of the bars mean. */
-export const SWATCHES = html`<p class="swatches"><span class="kind-ours">Horizon</span><span class="kind-floor">C programs that do the same work</span><span class="kind-other">others</span><span class="kind-path">what everything runs over</span></p>`
+export const SWATCHES = html`<p class="swatches"><span class="kind-ours">Horizon</span><span class="kind-floor">C programs that do the same work</span><span class="kind-other">others</span><span class="kind-path">what everything runs over; a bar that fades is longer</span></p>`
 
 interface Bar {
   readonly row: BenchRow
@@ -26,7 +26,11 @@ const barChart = (table: BenchTable, column: BenchColumn): Html => {
     const figure = row.figures[column.name]
     return figure === undefined ? [] : [{ row, figure }]
   })
-  const most = Math.max(...bars.map(({ figure }) => Math.max(figure.median, ...figure.rounds)))
+  // What everything runs over is often many times faster: it would leave the others no room.
+  const compared = bars.filter(({ row }) => row.kind !== "path")
+  const most = Math.max(
+    ...(compared.length > 0 ? compared : bars).flatMap(({ figure }) => [figure.median, ...figure.rounds])
+  )
   const scale = scaleFor(column.unit, Math.max(...bars.map(({ figure }) => figure.median)))
   const said = bars.map(({ figure, row }) => `${row.title} ${significant(figure.median * scale.factor)}`).join(", ")
   return html`
@@ -38,9 +42,9 @@ const barChart = (table: BenchTable, column: BenchColumn): Html => {
 
 const barRow = ({ figure, row }: Bar, most: number, factor: number): Html => {
   const { median, rounds } = figure
-  const share = (value: number): string => (most === 0 ? "0" : ((value / most) * 100).toFixed(2))
-  const [least, greatest] = [Math.min(median, ...rounds), Math.max(median, ...rounds)]
-  return html`<div class="bar kind-${row.kind}"><span class="name" title="${row.title}">${row.title}</span><span class="rail"><i style="width:${share(median)}%"></i>${
+  const share = (value: number): string => (most === 0 ? "0" : Math.min(100, (value / most) * 100).toFixed(2))
+  const [least, greatest] = [Math.min(median, ...rounds), Math.min(most, Math.max(median, ...rounds))]
+  return html`<div class="bar kind-${row.kind}${median > most && " beyond"}"><span class="name" title="${row.title}">${row.title}</span><span class="rail"><i style="width:${share(median)}%"></i>${
     greatest > least && html`<b style="left:${share(least)}%;width:${share(greatest - least)}%"></b>`
   }</span><output>${significant(median * factor)}</output></div>`
 }

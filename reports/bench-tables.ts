@@ -49,7 +49,7 @@ const cell = (figure: BenchFigure | undefined, { factor }: Scale, musts: Readonl
   const spread = spreadOf(rounds)
   const details = [
     ...(ratio === undefined ? [] : [`${times(ratio.value)} ${ratio.to}`]),
-    ...(Number.isNaN(spread) || spread === 0 ? [] : [`± ${significant(spread * 50, 2)} %`])
+    ...(Number.isNaN(spread) || spread === 0 || median === 0 ? [] : [`± ${significant(spread * 50, 2)} %`])
   ]
   const title = rounds.map((value) => significant(value * factor)).join(" · ")
   return html`<td class="figure" title="${`rounds: ${title}`}">${mark(musts)}${significant(median * factor)}${details.length > 0 && html`<small>${details.join(", ")}</small>`}</td>`

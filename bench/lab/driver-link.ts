@@ -20,9 +20,12 @@ const WAITING_FRAMES_MAX = 4_000
 /** A process that takes longer to answer hangs. */
 const ANSWER_MS_MAX = 20_000
 
-/** Links whose random streams come from `seed`: those of the simulated network with the same seed. */
+/**
+ * Links whose random streams come from `seed`: those of the simulated network with the same seed. With `awake` the process never sleeps, which
+ * costs a processor and saves each frame the time to wake it.
+ */
 export const linkDriverOf =
-  (seed: number): MakeLinkDriver =>
+  (seed: number, awake: boolean = false): MakeLinkDriver =>
   async (lab, links) => {
     const namespace = `${lab}-links`
     recordNamespaces(lab, [namespace])
@@ -31,7 +34,7 @@ export const linkDriverOf =
     try {
       recordPid(lab, process.pid)
       const devices = links.map((link, index) => ({ name: link.name, host: `h${index}`, subnet: `s${index}` }))
-      await process.ask({ seed, links: devices })
+      await process.ask({ seed, awake, links: devices })
       // A wire does not wait for a processor.
       favour([process.pid], WIRE_NICE)
       await move(namespace, links)

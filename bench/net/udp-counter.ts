@@ -35,7 +35,10 @@ export const receive = (layer: Layer.Layer<Udp>, mode: string): Promise<void> =>
     })
   )
 
-/** Sends batches as fast as the layer takes them, a turn of the event loop after each. */
+/** Batches of one turn of the event loop: what a gateway sends after a full batch that it has received. */
+const TURN_BATCHES = 16
+
+/** Sends batches as fast as the layer takes them. */
 export const send = (layer: Layer.Layer<Udp>, mode: string): Promise<void> =>
   runProgram(
     layer,
@@ -50,9 +53,11 @@ export const send = (layer: Layer.Layer<Udp>, mode: string): Promise<void> =>
       let given = 0
       yield* Effect.callback<void>((resume) => {
         const turn = (): void => {
-          const count = Math.min(socket.tx.capacity, packetsMax - given)
-          socket.send(count)
-          given += count
+          for (let batch = 0; batch < TURN_BATCHES; batch++) {
+            const count = Math.min(socket.tx.capacity, packetsMax - given)
+            socket.send(count)
+            given += count
+          }
           if (given < packetsMax && performance.now() < endMs) setImmediate(turn)
           else resume(Effect.void)
         }

@@ -115,7 +115,7 @@ const rowOf = (subject: TunnelSubject, columns: ReadonlyArray<FigureSpec>): Benc
     if (rounds.length === 0) continue
     const figure = figureOf(rounds)
     const ratio = subject.kind === "floor" || subject.kind === "path" ? undefined : subject.ratioToFloor[name]
-    figures[name] = ratio === undefined ? figure : { ...figure, ratio: { to: "the best tunnel in C", value: ratio } }
+    figures[name] = ratio === undefined ? figure : { ...figure, ratio: { to: "best C", value: ratio } }
   }
   const about = [
     ...(subject.mtuBytes === undefined || subject.title.includes("MTU") ? [] : [`MTU ${subject.mtuBytes}`]),

@@ -100,7 +100,9 @@ const RECEIVER = `
   require("node:net").createServer((socket) => {
     const hash = createHash("sha256")
     socket.on("data", (bytes) => { hash.update(bytes); socket.write(bytes) })
-    socket.on("end", () => { socket.end(); console.log(hash.digest("hex")); setTimeout(() => process.exit(), 100) })
+    socket.on("end", () => { socket.end(); console.log(hash.digest("hex")) })
+    // Only then has everything left that was sent back.
+    socket.on("close", () => process.exit())
   }).listen(5201, () => console.log("listening"))
 `
 
@@ -118,7 +120,7 @@ const echo = (holder: { readonly pid: number }, address: string, bytes: Buffer):
       const hash = createHash("sha256")
       socket.on("data", (chunk) => hash.update(chunk))
       socket.end(bytes)
-      await Promise.all([once(socket, "end"), once(receiver, "exit")])
+      await Promise.all([once(socket, "end"), once(receiver, "close")])
       return [createHash("sha256").update(bytes).digest("hex"), lines[1], hash.digest("hex")]
     } finally {
       receiver.kill("SIGKILL")

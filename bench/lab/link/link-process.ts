@@ -52,11 +52,12 @@ const main = (lines: AsyncIterator<string>) =>
       })
     )
     const pool = new FramePool(arena.batch(FRAMES, FRAME_BYTES_MAX))
-    const shuttle = new LinkShuttle(pool, clock, links, order.seed)
+    const shuttle = new LinkShuttle(pool, clock, links, order)
     say({ ok: true })
     yield* Effect.promise(async () => {
       for (let line = await lines.next(); line.done !== true; line = await lines.next())
         say(answer(shuttle, JSON.parse(line.value) as LinkRequest))
+      shuttle.close()
     })
   })
 

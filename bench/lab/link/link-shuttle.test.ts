@@ -96,11 +96,11 @@ class HandDevice implements TunDevice {
   }
 }
 
-const shuttleOf = (change: Partial<LinkSpec> = {}, frames = 64) => {
+const shuttleOf = (change: Partial<LinkSpec> = {}, frames = 64, awake = false) => {
   const clock = new HandClock()
   const [host, subnet] = [new HandDevice(clock), new HandDevice(clock)]
   const pool = new FramePool(new DatagramBatch(frames, FRAME_BYTES_MAX))
-  const shuttle = new LinkShuttle(pool, clock, [{ name: "a", host, subnet }], SEED)
+  const shuttle = new LinkShuttle(pool, clock, [{ name: "a", host, subnet }], { seed: SEED, awake })
   const { down, up } = shuttle.links.get("a")!
   shuttle.act((nowNs) => up.configure(nowNs, linkSpec(change)))
   return { clock, host, subnet, pool, shuttle, up, down }
@@ -126,6 +126,32 @@ test("a delayed frame leaves when its time has come and at most a turn of the lo
   expect(atNs - enteredNs).toBeGreaterThanOrEqual(2_000_000)
   expect(atNs - enteredNs).toBeLessThanOrEqual(2_000_000 + 2 * TURN_NS)
   expect(pool.used).toBe(0)
+})
+
+test("a process learns how late its timers are, and is on time again when they are later than before", async () => {
+  const { clock, host, subnet } = shuttleOf({ delayUs: 3_000 })
+  const lateNs: Array<number> = []
+  for (let number = 0; number < 3; number++) {
+    const enteredNs = host.enter(frame(60, number))
+    await clock.pass(5_000_000, 390_000)
+    lateNs.push(subnet.sent[number].atNs - enteredNs - 3_000_000)
+  }
+  expect(lateNs[0]).toBeGreaterThan(100_000)
+  expect(lateNs[1]).toBeLessThanOrEqual(2 * TURN_NS)
+  expect(lateNs[2]).toBeLessThanOrEqual(2 * TURN_NS)
+})
+
+test("a process that never sleeps is on time without a timer", async () => {
+  const { clock, host, shuttle, subnet } = shuttleOf({ delayUs: 3_000 }, 64, true)
+  const enteredNs = host.enter(frame(60, 1))
+  // A timer would come after the end.
+  await clock.pass(5_000_000, 100_000_000)
+  expect(subnet.sent[0].atNs - enteredNs - 3_000_000).toBeLessThanOrEqual(2 * TURN_NS)
+  shuttle.close()
+  await clock.pass(100_000)
+  const before = clock.now
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+  expect(clock.now, "nobody looks at the clock any more").toBe(before)
 })
 
 test("frames that are overdue leave before one that comes later and need not wait", () => {

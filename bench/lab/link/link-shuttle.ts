@@ -2,8 +2,9 @@
  * All links of a lab in one event loop: two devices and two ways for each, one heap of departures, one timer. A frame costs a copy into the
  * pool and no allocation.
  *
- * A timer wakes a process some tens of microseconds late. So it is set for a little before the next departure, and until that has come the
- * event loop turns without sleeping; frames that enter meanwhile are taken at once.
+ * A timer wakes a process some tens of microseconds late, now and then some hundreds. So it is set for a little before the next departure,
+ * as much as timers have been late of late, and until that has come the event loop turns without sleeping; frames that enter meanwhile are
+ * taken at once.
  */
 
 import { linkSpec } from "@horizon/core/link/spec.ts"
@@ -15,8 +16,11 @@ import type { LinkWay } from "../link-driver.ts"
 import type { FramePool } from "./frame-pool.ts"
 import { FrameWay, type WayHost } from "./frame-way.ts"
 
-/** How long before a departure the event loop stops sleeping: longer than a timer of the kernel is late. */
-const SPIN_NS = 120_000
+/** How long before a departure the event loop stops sleeping. */
+const MARGIN_NS = { min: 60_000, max: 500_000 } as const
+/** It is somewhat more than the lateness that was seen, which is forgotten by and by. */
+const MARGIN_OF_LATENESS = 1.25
+const MARGIN_KEPT = 0.997
 
 /** Handlers of the heap's events. */
 const LEAVE = 0
@@ -27,6 +31,12 @@ export interface ShuttleLink {
   readonly name: string
   readonly host: TunDevice
   readonly subnet: TunDevice
+}
+
+export interface ShuttleOptions {
+  readonly seed: number
+  /** Whether the event loop never sleeps. */
+  readonly awake: boolean
 }
 
 export class LinkShuttle implements WayHost {
@@ -41,13 +51,23 @@ export class LinkShuttle implements WayHost {
   private readonly byName = new Map<string, Readonly<Record<LinkWay, FrameWay>>>()
   private readonly outboxes: Array<Outbox> = []
   private readonly leaving: Array<number> = []
+  private readonly awake: boolean
+  private closed = false
   private spinning = false
+  private marginNs: number = MARGIN_NS.max / 2
+  /** When the timer should wake the process; `Infinity` = it sleeps until frames come. */
+  private alarmNs = Number.POSITIVE_INFINITY
 
-  constructor(pool: FramePool, clock: Clock["Service"], links: ReadonlyArray<ShuttleLink>, seed: number) {
+  constructor(pool: FramePool, clock: Clock["Service"], links: ReadonlyArray<ShuttleLink>, options: ShuttleOptions) {
     this.pool = pool
+    this.awake = options.awake
     this.nowNs = clock.nowNs
-    this.timer = clock.timer((nowNs) => this.turn(nowNs))
-    for (const link of links) this.add(link, seed)
+    this.timer = clock.timer((nowNs) => {
+      this.learn(nowNs - this.alarmNs)
+      this.turn(nowNs)
+    })
+    for (const link of links) this.add(link, options.seed)
+    this.rest(this.nowNs())
   }
 
   /** The two ways of each link. */
@@ -59,6 +79,12 @@ export class LinkShuttle implements WayHost {
   act(work: (nowNs: number) => void): void {
     work(this.nowNs())
     this.turn(this.nowNs())
+  }
+
+  /** Ends the turning of the event loop, so that the process can end. */
+  close(): void {
+    this.closed = true
+    this.timer.cancel()
   }
 
   // --- WayHost
@@ -124,13 +150,20 @@ export class LinkShuttle implements WayHost {
 
   /** Sleeps until shortly before the next departure, or turns the loop until it has come. */
   private rest(nowNs: number): void {
-    if (this.spinning) return
+    if (this.spinning || this.closed) return
     const nextNs = this.heap.nextTime()
-    if (nextNs - nowNs > SPIN_NS) this.timer.arm(nextNs - SPIN_NS)
-    else {
+    if (nextNs - nowNs > this.marginNs && !this.awake) {
+      this.alarmNs = nextNs - this.marginNs
+      this.timer.arm(this.alarmNs)
+    } else {
       this.spinning = true
       setImmediate(this.onSpin)
     }
+  }
+
+  private learn(lateNs: number): void {
+    const wantedNs = Math.max(this.marginNs * MARGIN_KEPT, lateNs * MARGIN_OF_LATENESS)
+    this.marginNs = Math.min(MARGIN_NS.max, Math.max(MARGIN_NS.min, wantedNs))
   }
 
   private readonly onSpin = (): void => {

@@ -6,6 +6,8 @@ import type { LinkCount, LinkWay } from "../link-driver.ts"
 /** The first line that the process gets: which devices to make in its namespace. */
 export interface LinkOrder {
   readonly seed: number
+  /** Whether it never sleeps: frames that come need not wake it, and a processor has nothing else to do. For who measures the links themselves. */
+  readonly awake: boolean
   readonly links: ReadonlyArray<{ readonly name: string; readonly host: string; readonly subnet: string }>
 }
 
