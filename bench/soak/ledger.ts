@@ -19,9 +19,15 @@ export interface Balance {
   readonly unexplained: number
 }
 
-/** Packets of a session's own in a second: a ping and a pong each way, a proof each way; and some for a moment of repetition. */
-const OWN_PER_SECOND_MAX = 8
-const OWN_MAX = 16
+/** So many packets, and so many more in each second. */
+interface Quota {
+  readonly once: number
+  readonly perSecond: number
+}
+/** A session's own: a ping and a pong each way, a proof each way; and some for a moment of repetition. */
+const SESSION: Quota = { once: 16, perSecond: 8 }
+/** Datagrams outside of sessions: a handshake, and now and then a probe of how far a gateway is. */
+const HANDSHAKES: Quota = { once: 12, perSecond: 0.5 }
 
 /** Who a session's own packets are with: they are added to what comes out of a stage, or missing from it. */
 type Own = "added" | "kept" | "none"
@@ -33,6 +39,8 @@ interface Stage {
   /** Prefixes or names of the figures that count what this stage drops. */
   readonly drops: ReadonlyArray<string>
   readonly own: Own
+  /** How many of its own there may be; those of a session if left out. */
+  readonly quota?: Quota
 }
 
 /** Figures of one node, as differences of two snapshots. */
@@ -69,18 +77,20 @@ class Values {
 }
 
 const RECEIVED: Stage = {
-  sentence: "datagrams received = datagrams opened + dropped by the session",
+  sentence: "datagrams received = datagrams opened + dropped by the session + of handshakes and probes",
   packetsIn: (values) => values.get("udp.packets-in"),
   packetsOut: (values) => values.get("session.packets-in"),
   drops: ["datagram-dropped."],
-  own: "none"
+  own: "kept",
+  quota: HANDSHAKES
 }
 const SENT: Stage = {
-  sentence: "datagrams sealed = datagrams sent + refused by the system",
+  sentence: "datagrams sealed + of handshakes and probes = datagrams sent + refused by the system",
   packetsIn: (values) => values.get("session.packets-out"),
   packetsOut: (values) => values.get("udp.packets-out"),
   drops: ["udp.drops-out"],
-  own: "none"
+  own: "added",
+  quota: HANDSHAKES
 }
 
 /** All that the gateway's switch decided upon. */
@@ -135,16 +145,17 @@ const STAGES: Readonly<Record<string, ReadonlyArray<Stage>>> = {
 /** The balances of `gateway` or `client` between two of its snapshots, of the same session. */
 export const balancesOf = (node: string, from: Snapshot, to: Snapshot): ReadonlyArray<Balance> => {
   const values = new Values(node, from, to)
-  const ownMax = OWN_MAX + (OWN_PER_SECOND_MAX * (to.monotonicNs - from.monotonicNs)) / 1e9
-  return (STAGES[node] ?? []).map((stage) => balanceOf(node, stage, values, ownMax))
+  const seconds = (to.monotonicNs - from.monotonicNs) / 1e9
+  return (STAGES[node] ?? []).map((stage) => balanceOf(node, stage, values, seconds))
 }
 
-const balanceOf = (node: string, stage: Stage, values: Values, ownMax: number): Balance => {
+const balanceOf = (node: string, stage: Stage, values: Values, seconds: number): Balance => {
+  const { once, perSecond } = stage.quota ?? SESSION
   const packetsIn = stage.packetsIn(values)
   const packetsOut = stage.packetsOut(values)
   const dropped: Record<string, number> = Object.assign({}, ...stage.drops.map((prefix) => values.named(prefix)))
   const lost = Object.values(dropped).reduce((sum, count) => sum + count, 0)
   const left = stage.own === "added" ? packetsOut + lost - packetsIn : packetsIn - packetsOut - lost
-  const own = stage.own === "none" ? 0 : Math.min(Math.max(left, 0), ownMax)
+  const own = stage.own === "none" ? 0 : Math.min(Math.max(left, 0), once + perSecond * seconds)
   return { node, sentence: stage.sentence, packetsIn, packetsOut, dropped, own, unexplained: left - own }
 }

@@ -68,8 +68,8 @@ describe("books", () => {
   })
 
   test("do not balance if a packet is lost or made without a reason, at the stage where that happened", () => {
-    expect(unexplained({ ...sound, "client.udp.packets-in": 116 })).toEqual([1, 0, 0, 0])
-    expect(unexplained({ ...sound, "client.udp.packets-out": 100 })).toEqual([0, 0, 0, -1])
+    expect(unexplained({ ...sound, "client.udp.packets-in": 114 })).toEqual([-1, 0, 0, 0])
+    expect(unexplained({ ...sound, "client.udp.packets-out": 98 })).toEqual([0, 0, 0, -1])
     expect(unexplained({ ...sound, "client.tun.packets-out": 103 })).toEqual([0, -1, 0, 0])
   })
 
@@ -77,6 +77,8 @@ describe("books", () => {
     const more = { ...sound, "client.tun.packets-out": 0 }
     expect(unexplained(more)[1]).toBe(102 - 16 - 80)
     expect(unexplained(more, 100)[1]).toBe(0)
+    const probes = (count: number) => unexplained({ ...sound, "client.udp.packets-in": 115 + count })[0]
+    expect([probes(17), probes(18)]).toEqual([0, 1])
   })
 })
 

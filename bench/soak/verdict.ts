@@ -160,10 +160,13 @@ const bookMusts = (outcome: SoakOutcome): ReadonlyArray<BenchMust> => {
   const books = booksOf(outcome)
   return (["gateway", "client"] as const).map((node) => {
     const own = books.filter((balance) => balance.node === node)
+    const wrong = own
+      .filter(({ unexplained }) => unexplained !== 0)
+      .map((balance) => `; ${balance.sentence}: ${balance.packetsIn} and ${balance.packetsOut}`)
     return must(
       {
         name: `books ${node}`,
-        sentence: `books of the ${node}: packets that nothing explains, over ${own.length} stages`,
+        sentence: `books of the ${node}: packets that nothing explains, over ${own.length} stages${wrong.join("")}`,
         relation: "at most",
         bound: 0,
         unit: "packets"
