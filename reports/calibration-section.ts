@@ -58,6 +58,8 @@ const COLUMNS: ReadonlyArray<Column> = [
   { title: "Duplicated", figures: ["duplicates"], value: ({ duplicates, sent }) => percent(duplicates, sent) }
 ]
 
+const SHARES = new Set(["loss", "lossRuns", "duplicates", "reordered"])
+
 const resultRow = (result: CalibrationResult): Html => {
   const { differences, row, tries, way, within } = result
   const tone = within ? "good" : "bad"
@@ -73,8 +75,10 @@ const cell = ({ differences, measured, simulated }: CalibrationResult, { figures
   const compared = differences.find(({ figure }) => figures.includes(figure))
   const pair = html`${value(simulated)} → ${value(measured)}`
   if (compared === undefined) return html`<td class="figure quiet">${pair}</td>`
-  const signed = (share: number): string => `${share >= 0 ? "+" : ""}${(share * 100).toFixed(2)} %`
-  const words = `difference ${signed(compared.difference)}, bound ±${(compared.bound * 100).toFixed(2)} %`
+  // Of two shares the difference is told, of all else the ratio.
+  const unit = SHARES.has(compared.figure) ? "points" : "%"
+  const signed = (share: number): string => `${share >= 0 ? "+" : ""}${(share * 100).toFixed(2)} ${unit}`
+  const words = `difference ${signed(compared.difference)}, bound ±${(compared.bound * 100).toFixed(2)} ${unit}`
   const difference = compared.within ? signed(compared.difference) : html`<b>${signed(compared.difference)}</b>`
   return html`<td class="figure" title="${words}">${pair}<small>${difference}</small></td>`
 }

@@ -54,6 +54,12 @@ test("losses in runs are fewer independent ones, so they may differ by more", ()
   )
   // Runs of five: nine times the variance.
   expect(runs.bound / single.bound).toBeCloseTo(3)
+  // A hundred spells of three runs of some four losses, and 22 spells less.
+  const spells = [
+    { sent: 10_000, received: 8_800, lossRuns: 300 },
+    { sent: 10_000, received: 9_064, lossRuns: 234 }
+  ] as const
+  expect(one("lossRuns", ...spells).within).toBe(true)
 })
 
 test("of a chance that never struck in one world, many hits in the other one are a difference", () => {

@@ -45,13 +45,16 @@ const valueOf = (figure: LinkFigure, of: StreamFigures): number => {
   }
 }
 
-/** Of the difference of two shares. Losses that come in runs are worth fewer independent ones: 2 L - 1 times fewer at a mean run of L. */
+/**
+ * Of the difference of two shares. Losses that come in runs are worth fewer independent ones: 2 L - 1 times fewer at a mean run of L. Where
+ * there are long runs, runs come in spells too, so the same is taken for their number.
+ */
 const standardError = (figure: LinkFigure, simulated: StreamFigures, measured: StreamFigures): number => {
   const [n, m] = figure === "reordered" ? [simulated.received, measured.received] : [simulated.sent, measured.sent]
   if (n === 0 || m === 0) return 0
   const pooled = (valueOf(figure, simulated) * n + valueOf(figure, measured) * m) / (n + m)
   const lost = simulated.sent - simulated.received + measured.sent - measured.received
   const runs = simulated.lossRuns + measured.lossRuns
-  const clustering = figure === "loss" && runs > 0 ? 2 * (lost / runs) - 1 : 1
+  const clustering = (figure === "loss" || figure === "lossRuns") && runs > 0 ? 2 * (lost / runs) - 1 : 1
   return Math.sqrt(clustering * pooled * (1 - pooled) * (1 / n + 1 / m))
 }
