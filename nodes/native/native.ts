@@ -40,15 +40,20 @@ export interface NativeUdpOptions {
   readonly timestamps: boolean
 }
 
-/** Places of the counters that a socket keeps in the caller's array. */
-export const UDP_COUNTER = {
+/** Places of the counters that sockets and interfaces have alike, in the caller's array: what passed and what did not. */
+export const STAT_COUNTER = {
   packetsIn: 0,
   bytesIn: 1,
   packetsOut: 2,
   bytesOut: 3,
-  /** Too long for a slot, or cut by the kernel. */
+  /** Of a socket: too long for a slot, or cut by the kernel. */
   dropsIn: 4,
-  dropsOut: 5,
+  dropsOut: 5
+} as const
+
+/** Places of the counters that a socket keeps in the caller's array. */
+export const UDP_COUNTER = {
+  ...STAT_COUNTER,
   /** System calls that brought or took something. */
   receiveCalls: 6,
   sendCalls: 7,
@@ -81,12 +86,7 @@ export interface NativeTunOptions {
 
 /** Places of the counters of a device. */
 export const TUN_COUNTER = {
-  packetsIn: 0,
-  bytesIn: 1,
-  packetsOut: 2,
-  bytesOut: 3,
-  dropsIn: 4,
-  dropsOut: 5,
+  ...STAT_COUNTER,
   readCalls: 6,
   writeCalls: 7,
   /** Reads that brought, and writes that took, several packets in one piece. */

@@ -8,13 +8,14 @@
 import { readFileSync } from "node:fs"
 import { getSystemErrorName } from "node:util"
 import { Clock } from "@horizon/core/port/clock.ts"
-import { Tun, type TunDevice, type TunError, type TunOpen, type TunStats } from "@horizon/core/port/tun.ts"
+import { Tun, type TunDevice, type TunError, type TunOpen } from "@horizon/core/port/tun.ts"
 import { parseV4 } from "@horizon/core/wire/address.ts"
-import { type DatagramBatch, SLOT_BYTES } from "@horizon/core/wire/batch.ts"
-import { type Loaded, type Native, type NativeTunOptions, TUN_COUNTER, TUN_COUNTERS } from "@horizon/native/native.ts"
+import { SLOT_BYTES } from "@horizon/core/wire/batch.ts"
+import { type Loaded, type NativeTunOptions, TUN_COUNTER, TUN_COUNTERS } from "@horizon/native/native.ts"
 import { Effect, Layer } from "effect"
 import type { Arena } from "./arena.ts"
 import { Defects } from "./defect.ts"
+import { NativePort, type NativeSurroundings } from "./native-port.ts"
 import { badTun, noTun, tunError } from "./tun-error.ts"
 
 /** Packets of one batch: what some five super-packets hold. */
@@ -46,16 +47,7 @@ export const layerTun = (native: Loaded, arena: Arena): Layer.Layer<Tun, never, 
     })
   )
 
-/** What a device needs of its node. */
-interface Surroundings {
-  readonly native: Native
-  readonly arena: Arena
-  readonly nowNs: () => number
-  /** Takes what the receiver throws. */
-  readonly onDefect: (cause: unknown) => void
-}
-
-const open = (node: Surroundings, options: TunOpen): Effect.Effect<NativeTunDevice, TunError> => {
+const open = (node: NativeSurroundings, options: TunOpen): Effect.Effect<NativeTunDevice, TunError> => {
   const wanted = parse(options)
   if (typeof wanted === "string") return Effect.fail(badTun(options.name, wanted))
   const device = new NativeTunDevice(node, wanted, options.slots ?? SLOTS)
@@ -83,90 +75,38 @@ const parseCidr = (text: string): { address: number; prefixLength: number } | un
   return address === undefined || address === 0 || prefixLength > 32 ? undefined : { address, prefixLength }
 }
 
-class NativeTunDevice implements TunDevice {
-  /** Positive, or why the interface could not be opened, as a negative errno. */
+class NativeTunDevice extends NativePort implements TunDevice {
   readonly handle: number
   readonly name: string
   readonly mtuBytes: number
-  readonly rx: DatagramBatch
-  readonly tx: DatagramBatch
-  private readonly node: Surroundings
-  private readonly counters = new Float64Array(TUN_COUNTERS)
-  private handler: ((nowNs: number, count: number) => void) | undefined
-  private kernelDrops = 0
-  private closed = false
 
-  constructor(node: Surroundings, wanted: Interface, slots: number) {
+  constructor(node: NativeSurroundings, wanted: Interface, slots: number) {
     const { native, arena } = node
     const slotBytes = Math.max(SLOT_BYTES, wanted.mtuBytes + FRAME_EXTRA_BYTES)
     const roomBytes = Math.max(slots * slotBytes, SUPER_PACKETS * SUPER_PACKET_BYTES)
-    this.node = node
+    const rx = arena.batch(slots, slotBytes, roomBytes)
+    const tx = arena.batch(slots, slotBytes)
+    super(node, rx, tx, TUN_COUNTERS)
     this.mtuBytes = wanted.mtuBytes
-    this.rx = arena.batch(slots, slotBytes, roomBytes)
-    this.tx = arena.batch(slots, slotBytes)
-    const options = { ...wanted, rxFrom: this.rx.from, rxBytes: roomBytes }
-    this.handle = native.tunOpen(options, this.rx, this.tx, this.counters, this.onRead)
+    const options = { ...wanted, rxFrom: rx.from, rxBytes: roomBytes }
+    this.handle = native.tunOpen(options, rx, tx, this.counters, this.onFilled)
     this.name = this.handle > 0 ? native.tunName(this.handle) : wanted.name
   }
 
-  onBatch(handler: (nowNs: number, count: number) => void): void {
-    this.handler = handler
-  }
-
-  send(count: number): void {
-    if (this.closed) this.counters[TUN_COUNTER.dropsOut] += count
-    else this.node.native.tunSend(this.handle, count)
-  }
-
-  stats(): TunStats {
-    const { counters } = this
-    if (!this.closed) this.kernelDrops = kernelDrops(this.name)
-    return {
-      packetsIn: counters[TUN_COUNTER.packetsIn],
-      bytesIn: counters[TUN_COUNTER.bytesIn],
-      packetsOut: counters[TUN_COUNTER.packetsOut],
-      bytesOut: counters[TUN_COUNTER.bytesOut],
-      dropsIn: counters[TUN_COUNTER.dropsIn] + this.kernelDrops,
-      dropsOut: counters[TUN_COUNTER.dropsOut]
-    }
-  }
-
   figures(): Readonly<Record<string, number>> {
-    const { counters } = this
-    return {
-      readCalls: counters[TUN_COUNTER.readCalls],
-      writeCalls: counters[TUN_COUNTER.writeCalls],
-      readsSegmented: counters[TUN_COUNTER.readsSegmented],
-      writesCoalesced: counters[TUN_COUNTER.writesCoalesced],
-      tsoOn: counters[TUN_COUNTER.tsoOn],
-      usoOn: counters[TUN_COUNTER.usoOn],
-      offloadErrors: counters[TUN_COUNTER.offloadErrors],
-      offloadErrno: counters[TUN_COUNTER.offloadErrno]
-    }
+    return this.figuresOf(TUN_COUNTER)
   }
 
-  close(): void {
-    if (this.closed) return
-    if (this.handle > 0) this.kernelDrops = kernelDrops(this.name)
-    this.closed = true
-    this.handler = undefined
+  protected sendOpen(count: number): void {
+    this.node.native.tunSend(this.handle, count)
+  }
+
+  protected kernelDropsOpen(): number {
+    return kernelDrops(this.name)
+  }
+
+  protected closeOpen(): void {
     this.node.native.tunClose(this.handle)
-    this.node.arena.release(this.rx)
-    this.node.arena.release(this.tx)
-  }
-
-  private readonly onRead = (count: number): void => {
-    // Before there is a receiver, and after the last one, nobody is there to carry what comes.
-    if (this.handler === undefined) {
-      this.counters[TUN_COUNTER.dropsIn] += count
-      return
-    }
-    try {
-      this.handler(this.node.nowNs(), count)
-    } catch (cause) {
-      this.handler = undefined
-      this.node.onDefect(cause)
-    }
   }
 }
 
