@@ -9,8 +9,9 @@
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { goalsMet, validateScenario } from "@horizon/scenarios/judge.ts"
+import { validateScenario } from "@horizon/scenarios/judge.ts"
 import { driveFaults } from "./fault-driver.ts"
+import { metNow } from "./goals.ts"
 import { type LoopbackLab, openLoopbackLab } from "./loopback/lab.ts"
 import { sampleNetwork } from "./sampler.ts"
 import type { World, WorldRunOptions, WorldRunOutcome } from "./world.ts"
@@ -90,15 +91,7 @@ const runPhases = async (
     const livenessNs = lab.nowNs()
     driver.heal()
     lab.write("world", "phase.liveness", {})
-    const met = (): boolean =>
-      goalsMet({
-        scenario,
-        events: lab.trace.events,
-        watched: lab.watched(),
-        virtualTime: false,
-        nowNs: lab.nowNs(),
-        livenessNs
-      })
+    const met = (): boolean => metNow(lab, scenario, livenessNs, false)
     await runUntil(lab, scenario.durationMs + scenario.livenessMs, options, met)
     return livenessNs
   } finally {

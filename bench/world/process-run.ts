@@ -4,13 +4,14 @@ import { mkdir, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Fault } from "@horizon/core/lab/fault.ts"
-import { goalsMet, validateScenario } from "@horizon/scenarios/judge.ts"
+import { validateScenario } from "@horizon/scenarios/judge.ts"
 import { LabError } from "../lab/lab-error.ts"
 import type { LabNetwork } from "../lab/lab-network.ts"
 import { ProcessLab } from "../lab/process/process-lab.ts"
 import { StallWatch } from "../lab/process/stall-watch.ts"
 import { recordFolder } from "../lab/registry.ts"
 import { driveFaults } from "./fault-driver.ts"
+import { metNow } from "./goals.ts"
 import type { WorldRunOptions, WorldRunOutcome } from "./world.ts"
 
 /** How often a run looks whether it is over, and tells how far it is. */
@@ -101,15 +102,7 @@ const runPhases = async (
     await lab.settled()
     const livenessNs = lab.nowNs()
     lab.write("world", "phase.liveness", {})
-    const met = (): boolean =>
-      goalsMet({
-        scenario,
-        events: lab.trace.events,
-        watched: lab.watched(),
-        virtualTime: false,
-        nowNs: lab.nowNs(),
-        livenessNs
-      })
+    const met = (): boolean => metNow(lab, scenario, livenessNs, false)
     await runUntil(lab, scenario.durationMs + scenario.livenessMs, options, met)
     return livenessNs
   } finally {

@@ -3,7 +3,6 @@
  * the handles by which faults act on all that.
  */
 
-import { auditedCrypto } from "@horizon/core/crypto/audit.ts"
 import type { Crypto as CryptoFunctions } from "@horizon/core/crypto/crypto.ts"
 import type { InvariantCount, TraceFields, TraceKind } from "@horizon/core/lab/trace.ts"
 import { TraceLog } from "@horizon/core/lab/trace.ts"
@@ -23,8 +22,7 @@ import { UdpHost } from "@horizon/sim/port/udp.ts"
 import type { Exit, Fiber } from "effect"
 import { Cause } from "effect"
 import type { FaultHandles } from "./fault-driver.ts"
-import { LeakWatch } from "./leak-watch.ts"
-import { packetStory } from "./packet-story.ts"
+import { groundHandles, LabWatch } from "./lab-watch.ts"
 import { actorEffect, nodeEffect } from "./sim-ports.ts"
 
 /** What wall clocks show at the start of every run: 2026-01-01T00:00:00Z. */
@@ -65,10 +63,11 @@ export class SimLab {
   readonly scenario: Scenario
   readonly network: Network
   readonly trace = new TraceLog()
-  readonly crypto: ReturnType<typeof auditedCrypto>
+  readonly watch: LabWatch
+  /** The handles of the fault driver. */
+  readonly handles: FaultHandles
   /** Failures of actors: the harness's own, not the nodes'. */
   readonly actorFailures: Array<string> = []
-  private readonly leaks: LeakWatch
   private readonly openEngine: () => SqlEngine
   private readonly walls = new Map<string, WallClock>()
   private readonly udps = new Map<string, UdpHost>()
@@ -85,19 +84,14 @@ export class SimLab {
     this.openEngine = options.openEngine
     this.network = new Network(options.kernel, options.scenario.topology)
     this.planted = new Set(options.scenario.plant ?? [])
-    this.crypto = auditedCrypto(options.crypto, (finding, sentence) =>
-      this.write("world", "invariant.broken", { id: finding, sentence })
-    )
-    this.leaks = new LeakWatch(this.network, (sentence) =>
-      this.write("world", "invariant.broken", { id: "plaintext-leak", sentence })
-    )
-    const story = packetStory(this.network, options.scenario, (from, to, label, bytes, lost) =>
-      this.trace.write(this.kernel.nowNs, from, "message", { to, label, bytes, lost })
-    )
-    this.network.tap = (point, packet, where, reason) => {
-      this.leaks.tap(point, packet, where, reason)
-      story(point, packet, where, reason)
-    }
+    this.watch = new LabWatch({
+      network: this.network,
+      scenario: options.scenario,
+      crypto: options.crypto,
+      onBroken: (fields) => this.write("world", "invariant.broken", fields),
+      onMessage: (from, fields) => this.trace.write(this.kernel.nowNs, from, "message", fields)
+    })
+    this.handles = { ...groundHandles(this.network, (name) => this.node(name).place), ...this.nodeHandles() }
     for (const spec of options.scenario.nodes) {
       const node: RunningNode = {
         spec,
@@ -111,6 +105,11 @@ export class SimLab {
       this.kernel.callAt((spec.startMs ?? 0) * 1e6, () => this.start(spec.name))
     }
     for (const spec of options.scenario.actors) this.kernel.callAt(spec.startMs * 1e6, () => this.startActor(spec))
+  }
+
+  /** World time. */
+  nowNs(): number {
+    return this.kernel.nowNs
   }
 
   /** Writes to the trace and to the digest. */
@@ -137,65 +136,40 @@ export class SimLab {
     return own === undefined ? undefined : formatV4(own.address)
   }
 
-  /** What was watched while the run went on. */
   watched(): ReadonlyArray<InvariantCount> {
-    const { audit } = this.crypto
-    return [
-      {
-        id: "nonce-reuse",
-        sentence: "no nonce seals twice under one key",
-        checked: audit.sealed,
-        broken: audit.nonceReuses
-      },
-      { id: "replay", sentence: "no packet is accepted twice", checked: audit.opened, broken: audit.replays },
-      {
-        id: "plaintext-leak",
-        sentence: "nothing said inside a tunnel is readable on the network",
-        checked: this.leaks.checked,
-        broken: this.leaks.found
-      }
-    ]
+    return this.watch.watched()
   }
 
-  /** The handles of the fault driver. */
-  readonly handles: FaultHandles = {
-    changeLink: (name, direction, change) => this.network.changeLink(name, direction, change),
-    partition: (a, b, direction) => this.network.partition(a, b, direction),
-    natWipe: (router) => this.network.natWipe(router),
-    natRebind: (router) => this.network.natRebind(router),
-    crash: (name) => this.crash(this.node(name)),
-    stop: (name, stopped) => this.stop(this.node(name), stopped),
-    start: (name) => this.start(name),
-    pause: (name) => {
-      const { process, incarnation } = this.node(name)
-      if (!process?.alive) return () => {}
-      process.pause()
-      this.write(name, "node.paused", { incarnation })
-      return () => {
-        process.resume()
-        if (process.alive) this.write(name, "node.resumed", { incarnation })
+  /** Faults of nodes, besides those of the ground that they stand on. */
+  private nodeHandles(): Omit<FaultHandles, keyof ReturnType<typeof groundHandles>> {
+    return {
+      crash: (name) => this.crash(this.node(name)),
+      stop: (name, stopped) => this.stop(this.node(name), stopped),
+      start: (name) => this.start(name),
+      pause: (name) => {
+        const { process, incarnation } = this.node(name)
+        if (!process?.alive) return () => {}
+        process.pause()
+        this.write(name, "node.paused", { incarnation })
+        return () => {
+          process.resume()
+          if (process.alive) this.write(name, "node.resumed", { incarnation })
+        }
+      },
+      storeFault: (name, mode, ppm, delayMs) => {
+        const { disk } = this.node(name).place
+        const fault = { mode, ppm, delayMs }
+        disk.storeFault = fault
+        return () => {
+          if (disk.storeFault === fault) disk.storeFault = undefined
+        }
+      },
+      outage: (name, mode) => {
+        const { host } = this.node(name).place
+        setOutage(host, mode)
+        return () => setOutage(host, undefined)
       }
-    },
-    stepClock: (name, stepMs) => this.node(name).place.wall.step(stepMs),
-    driftClock: (name, driftPpm) => {
-      const { wall } = this.node(name).place
-      wall.drift(driftPpm)
-      return () => wall.drift(0)
-    },
-    storeFault: (name, mode, ppm, delayMs) => {
-      const { disk } = this.node(name).place
-      const fault = { mode, ppm, delayMs }
-      disk.storeFault = fault
-      return () => {
-        if (disk.storeFault === fault) disk.storeFault = undefined
-      }
-    },
-    outage: (name, mode) => {
-      const { host } = this.node(name).place
-      setOutage(host, mode)
-      return () => setOutage(host, undefined)
-    },
-    slowConsumer: (name, everyMs) => this.node(name).place.udp.slowConsumer(everyMs)
+    }
   }
 
   /** Ends the lab: frees what lies outside the simulated world. */

@@ -26,7 +26,7 @@ const basePorts = (lab: SimLab, name: string, place: Place, process: Process) =>
     layerEntropy(process),
     layerKeys(place.disk),
     layerHttpClient(place.host, process),
-    Layer.succeed(Crypto)(lab.crypto),
+    Layer.succeed(Crypto)(lab.watch.crypto),
     Layer.succeedContext(
       Context.make(Trace, lab.writerOf(name)).pipe(Context.add(FaultPoints, (point: string) => lab.isPlanted(point)))
     )

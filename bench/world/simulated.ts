@@ -7,11 +7,12 @@ import type { Crypto } from "@horizon/core/crypto/crypto.ts"
 import { nobleCrypto } from "@horizon/core/crypto/noble.ts"
 import { stubCrypto } from "@horizon/core/crypto/stub.ts"
 import type { Failure } from "@horizon/core/measure/run.ts"
-import { goalsMet, validateScenario } from "@horizon/scenarios/judge.ts"
+import { validateScenario } from "@horizon/scenarios/judge.ts"
 import { Digest } from "@horizon/sim/kernel/digest.ts"
 import { Kernel, Livelock } from "@horizon/sim/kernel/kernel.ts"
 import { simulatedLabel } from "../calibrate/store.ts"
 import { driveFaults } from "./fault-driver.ts"
+import { metNow } from "./goals.ts"
 import { Guard, WorldLeak } from "./guard.ts"
 import { openMemoryEngine } from "./memory-engine.ts"
 import { sampleNetwork } from "./sampler.ts"
@@ -88,15 +89,7 @@ const runSimulated = async (options: WorldRunOptions, crypto: Crypto): Promise<W
       driver.heal()
       lab.write("world", "phase.liveness", {})
     })
-    const met = (): boolean =>
-      goalsMet({
-        scenario,
-        events: lab.trace.events,
-        watched: lab.watched(),
-        virtualTime: true,
-        nowNs: kernel.nowNs,
-        livenessNs
-      })
+    const met = (): boolean => metNow(lab, scenario, livenessNs, true)
     await runSlices(kernel, guard, endNs + scenario.livenessMs * 1e6, options, met)
   } catch (error) {
     if (!(error instanceof Error)) throw error

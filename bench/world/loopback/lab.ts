@@ -3,7 +3,6 @@
  * as lives on them, and the handles by which faults act on all that.
  */
 
-import { auditedCrypto } from "@horizon/core/crypto/audit.ts"
 import type { InvariantCount, TraceFields, TraceKind } from "@horizon/core/lab/trace.ts"
 import { TraceLog } from "@horizon/core/lab/trace.ts"
 import type { Failure } from "@horizon/core/measure/run.ts"
@@ -18,8 +17,7 @@ import { TunHost } from "@horizon/sim/port/tun.ts"
 import type { Exit } from "effect"
 import { Cause } from "effect"
 import type { FaultHandles } from "../fault-driver.ts"
-import { LeakWatch } from "../leak-watch.ts"
-import { packetStory } from "../packet-story.ts"
+import { groundHandles, LabWatch } from "../lab-watch.ts"
 import { type Ground, openGround } from "./ground.ts"
 import { HttpHost } from "./http.ts"
 import { Life } from "./life.ts"
@@ -79,11 +77,12 @@ export class LoopbackLab {
   readonly network: Network
   readonly trace = new TraceLog()
   readonly folder: string
-  readonly crypto: ReturnType<typeof auditedCrypto>
+  readonly watch: LabWatch
+  /** The handles of the fault driver. */
+  readonly handles: FaultHandles
   /** Failures of actors and of the lab itself: the harness's own, not the nodes'. */
   readonly failures: Array<Failure>
   private readonly ground: Ground
-  private readonly leaks: LeakWatch
   private readonly startMs = Date.now()
   private readonly walls = new Map<string, WallClock>()
   private readonly udps = new Map<string, UdpHost>()
@@ -101,19 +100,14 @@ export class LoopbackLab {
     this.folder = folder
     this.failures = failures
     this.planted = new Set(scenario.plant ?? [])
-    this.crypto = auditedCrypto(nodeCrypto, (finding, sentence) =>
-      this.write("world", "invariant.broken", { id: finding, sentence })
-    )
-    this.leaks = new LeakWatch(this.network, (sentence) =>
-      this.write("world", "invariant.broken", { id: "plaintext-leak", sentence })
-    )
-    const story = packetStory(this.network, scenario, (from, to, label, bytes, lost) =>
-      this.write(from, "message", { to, label, bytes, lost })
-    )
-    this.network.tap = (point, packet, where, reason) => {
-      this.leaks.tap(point, packet, where, reason)
-      story(point, packet, where, reason)
-    }
+    this.watch = new LabWatch({
+      network: this.network,
+      scenario,
+      crypto: nodeCrypto,
+      onBroken: (fields) => this.write("world", "invariant.broken", fields),
+      onMessage: (from, fields) => this.write(from, "message", fields)
+    })
+    this.handles = { ...groundHandles(this.network, (name) => this.node(name).place), ...this.nodeHandles() }
     for (const spec of scenario.nodes) {
       const place = this.place(spec.host)
       const closed = Promise.resolve()
@@ -150,67 +144,42 @@ export class LoopbackLab {
     return own === undefined ? undefined : formatV4(own.address)
   }
 
-  /** What was watched while the run went on. */
   watched(): ReadonlyArray<InvariantCount> {
-    const { audit } = this.crypto
-    return [
-      {
-        id: "nonce-reuse",
-        sentence: "no nonce seals twice under one key",
-        checked: audit.sealed,
-        broken: audit.nonceReuses
-      },
-      { id: "replay", sentence: "no packet is accepted twice", checked: audit.opened, broken: audit.replays },
-      {
-        id: "plaintext-leak",
-        sentence: "nothing said inside a tunnel is readable on the network",
-        checked: this.leaks.checked,
-        broken: this.leaks.found
-      }
-    ]
+    return this.watch.watched()
   }
 
-  /** The handles of the fault driver. */
-  readonly handles: FaultHandles = {
-    changeLink: (name, direction, change) => this.network.changeLink(name, direction, change),
-    partition: (a, b, direction) => this.network.partition(a, b, direction),
-    natWipe: (router) => this.network.natWipe(router),
-    natRebind: (router) => this.network.natRebind(router),
-    crash: (name) => this.crash(this.node(name)),
-    stop: (name, stopped) => this.stop(this.node(name), stopped),
-    start: (name) => this.start(name),
-    pause: (name) => {
-      const { life, incarnation } = this.node(name)
-      if (!life?.alive) return () => {}
-      life.process.pause()
-      this.write(name, "node.paused", { incarnation })
-      return () => {
-        life.process.resume()
-        if (life.alive) this.write(name, "node.resumed", { incarnation })
+  /** Faults of nodes, besides those of the ground that they stand on. */
+  private nodeHandles(): Omit<FaultHandles, keyof ReturnType<typeof groundHandles>> {
+    return {
+      crash: (name) => this.crash(this.node(name)),
+      stop: (name, stopped) => this.stop(this.node(name), stopped),
+      start: (name) => this.start(name),
+      pause: (name) => {
+        const { life, incarnation } = this.node(name)
+        if (!life?.alive) return () => {}
+        life.process.pause()
+        this.write(name, "node.paused", { incarnation })
+        return () => {
+          life.process.resume()
+          if (life.alive) this.write(name, "node.resumed", { incarnation })
+        }
+      },
+      storeFault: (name, mode, ppm, delayMs) => {
+        const { place } = this.node(name)
+        const fault = { mode, ppm, delayMs }
+        setStoreFault(place, fault)
+        return () => {
+          if (place.storeFault === fault) setStoreFault(place, undefined)
+        }
+      },
+      outage: (name, mode) => {
+        const { http } = this.node(name).place
+        http.outage = mode
+        return () => {
+          http.outage = undefined
+        }
       }
-    },
-    stepClock: (name, stepMs) => this.node(name).place.wall.step(stepMs),
-    driftClock: (name, driftPpm) => {
-      const { wall } = this.node(name).place
-      wall.drift(driftPpm)
-      return () => wall.drift(0)
-    },
-    storeFault: (name, mode, ppm, delayMs) => {
-      const { place } = this.node(name)
-      const fault = { mode, ppm, delayMs }
-      setStoreFault(place, fault)
-      return () => {
-        if (place.storeFault === fault) setStoreFault(place, undefined)
-      }
-    },
-    outage: (name, mode) => {
-      const { http } = this.node(name).place
-      http.outage = mode
-      return () => {
-        http.outage = undefined
-      }
-    },
-    slowConsumer: (name, everyMs) => this.node(name).place.udp.slowConsumer(everyMs)
+    }
   }
 
   /** Ends every life at once and gives back what the lab has taken from the machine. */

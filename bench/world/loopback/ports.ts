@@ -28,7 +28,7 @@ const basePorts = (lab: LoopbackLab, name: string, place: Place, life: Life) =>
     layerEntropy,
     layerKeys(join(lab.folder, name)),
     place.http.layerClient(life),
-    Layer.succeed(Crypto)(lab.crypto),
+    Layer.succeed(Crypto)(lab.watch.crypto),
     Layer.succeedContext(
       Context.make(Trace, lab.writerOf(name)).pipe(Context.add(FaultPoints, (point: string) => lab.isPlanted(point)))
     )
