@@ -65,7 +65,9 @@ export const UDP_COUNTER = {
   groOn: 11,
   /** Times that an offload was switched off by an error, and the errno of the last one. */
   offloadErrors: 12,
-  offloadErrno: 13
+  offloadErrno: 13,
+  /** Reads by the timer instead of by each datagram, under a dense stream of single datagrams. */
+  wakesPaced: 14
 } as const
 export const UDP_COUNTERS = 16
 

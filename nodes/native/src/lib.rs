@@ -9,6 +9,7 @@
 
 mod aead;
 mod columns;
+mod kernel_timer;
 mod poll;
 mod table;
 mod timer;
@@ -32,4 +33,11 @@ pub fn start(_exports: Object, env: Env) -> napi::Result<()> {
 /// The calling thread's errno.
 pub(crate) fn errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
+
+pub(crate) fn monotonic_ns() -> i64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes the time into `time`.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
 }

@@ -18,6 +18,7 @@ unsafe extern "C" {
     fn uv_handle_get_data(handle: *const c_void) -> *mut c_void;
     fn uv_poll_init(event_loop: *mut c_void, handle: *mut c_void, fd: c_int) -> c_int;
     fn uv_poll_start(handle: *mut c_void, events: c_int, callback: uv_poll_cb) -> c_int;
+    fn uv_poll_stop(handle: *mut c_void) -> c_int;
     fn uv_close(handle: *mut c_void, callback: uv_close_cb);
     fn uv_ref(handle: *mut c_void);
     fn uv_unref(handle: *mut c_void);
@@ -159,6 +160,25 @@ impl Poll {
     pub fn keep_alive(&self, on: bool) {
         // SAFETY: the handle lives.
         unsafe { if on { uv_ref(self.handle) } else { uv_unref(self.handle) } }
+    }
+
+    /// The handler does not run until `resume`; nor does the process live on for this descriptor.
+    pub fn pause(&self) {
+        // SAFETY: the handle lives.
+        unsafe {
+            if !state(self.handle).closing {
+                uv_poll_stop(self.handle);
+            }
+        }
+    }
+
+    pub fn resume(&self) {
+        // SAFETY: the handle lives.
+        unsafe {
+            if !state(self.handle).closing {
+                uv_poll_start(self.handle, UV_READABLE, readable);
+            }
+        }
     }
 }
 

@@ -8,11 +8,12 @@ use napi::JsValue;
 use napi::bindgen_prelude::{Env, FnArgs, Function};
 use napi_derive::napi;
 
-use crate::poll::{Callback, Descriptor, Poll};
+use crate::kernel_timer::KernelTimer;
+use crate::poll::{Callback, Poll};
 use crate::table::Table;
 
 struct Timer {
-    descriptor: Rc<Descriptor>,
+    kernel: Rc<KernelTimer>,
     poll: Rc<Poll>,
 }
 
@@ -23,36 +24,27 @@ thread_local! {
 /// Makes a timer that calls `on_time` when it fires; only while it is armed the process lives on for it. A handle, or a negative errno.
 #[napi]
 pub fn timer_open(env: Env, on_time: Function<FnArgs<(f64,)>, ()>) -> i32 {
-    // SAFETY: plain system call.
-    let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC) };
-    if fd < 0 {
-        return -crate::errno();
-    }
-    let descriptor = Descriptor::new(fd);
     let Some(callback) = Callback::new(&env, on_time.raw()) else { return -libc::ENOMEM };
-    let poll = Rc::new(OnceCell::<Weak<Poll>>::new());
-    let (polled, own) = (descriptor.clone(), poll.clone());
-    let handler = Box::new(move || {
-        let mut expirations = 0u64;
-        // SAFETY: reads eight bytes into eight bytes.
-        let read = unsafe { libc::read(polled.fd(), &mut expirations as *mut u64 as *mut libc::c_void, 8) };
-        if read != 8 {
-            return;
-        }
-        if let Some(poll) = own.get().and_then(Weak::upgrade) {
-            poll.keep_alive(false);
-        }
-        callback.call(expirations as f64);
-    });
-    match Poll::start(&env, descriptor.clone(), handler) {
-        Ok(started) => {
-            started.keep_alive(false);
-            let timer = Timer { descriptor, poll: Rc::new(started) };
-            let _ = poll.set(Rc::downgrade(&timer.poll));
-            TIMERS.with_borrow_mut(|timers| timers.add(timer)).unwrap_or(-libc::EMFILE)
-        }
-        Err(errno) => -errno,
-    }
+    let open = || {
+        let kernel = Rc::new(KernelTimer::new()?);
+        let poll = Rc::new(OnceCell::<Weak<Poll>>::new());
+        let (own_kernel, own_poll) = (kernel.clone(), poll.clone());
+        let handler = Box::new(move || {
+            let expirations = own_kernel.take();
+            if expirations == 0 {
+                return;
+            }
+            if let Some(poll) = own_poll.get().and_then(Weak::upgrade) {
+                poll.keep_alive(false);
+            }
+            callback.call(expirations as f64);
+        });
+        let started = Rc::new(Poll::start(&env, kernel.descriptor().clone(), handler)?);
+        started.keep_alive(false);
+        let _ = poll.set(Rc::downgrade(&started));
+        TIMERS.with_borrow_mut(|timers| timers.add(Timer { kernel, poll: started })).ok_or(libc::EMFILE)
+    };
+    open().unwrap_or_else(|errno| -errno)
 }
 
 /// Fires once, `delay_ns` from now (at once if that is not positive); replaces an earlier deadline. Infinite or NaN = never. 0 or a negative errno.
@@ -61,15 +53,12 @@ pub fn timer_arm(timer: i32, delay_ns: f64) -> i32 {
     TIMERS.with_borrow(|timers| {
         let Some(timer) = timers.get(timer) else { return -libc::EBADF };
         let ns = if delay_ns.is_finite() { delay_ns.clamp(1.0, 9e15) as i64 } else { 0 };
-        let value = libc::timespec { tv_sec: ns / 1_000_000_000, tv_nsec: ns % 1_000_000_000 };
-        let setting = libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
-        // SAFETY: a descriptor of ours and a valid setting; a closed one gives EBADF.
-        match unsafe { libc::timerfd_settime(timer.descriptor.fd(), 0, &setting, std::ptr::null_mut()) } {
-            0 => {
+        match timer.kernel.set(ns, 0) {
+            Ok(()) => {
                 timer.poll.keep_alive(ns != 0);
                 0
             }
-            _ => -crate::errno(),
+            Err(errno) => -errno,
         }
     })
 }

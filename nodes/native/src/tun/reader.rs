@@ -13,6 +13,8 @@ const PACKET_BYTES_MAX: usize = 65_535 + 14 + 8;
 const BUFFER_BYTES: usize = VIRTIO_BYTES + PACKET_BYTES_MAX + 1;
 /// Packets start on a word's border, because some consumers read by words.
 const ALIGN_BYTES: usize = 4;
+/// After so long without packets the first one is handed over at once: it is likely alone, and asking for another costs it a system call.
+const LONE_NS: i64 = 50_000;
 
 pub struct Reader {
     descriptor: Rc<Descriptor>,
@@ -26,6 +28,8 @@ pub struct Reader {
     buffer: Box<[u8]>,
     /// A super-packet in `buffer` that is not wholly cut yet.
     pending: Option<Split>,
+    /// When the last batch ended.
+    last_ns: i64,
 }
 
 /// What a batch took.
@@ -64,7 +68,7 @@ impl Reader {
             return None;
         }
         let buffer = vec![0; BUFFER_BYTES].into_boxed_slice();
-        Some(Reader { descriptor, rx, counters, ethernet, from, to: from + bytes, buffer, pending: None })
+        Some(Reader { descriptor, rx, counters, ethernet, from, to: from + bytes, buffer, pending: None, last_ns: 0 })
     }
 
     /// Whether packets of the last read are still to be handed over: the kernel will not say that they are there.
@@ -75,7 +79,9 @@ impl Reader {
     /// Fills the batch; returns how many packets are in it, and whether there may be more.
     pub fn fill(&mut self) -> (usize, bool) {
         let mut tally = Tally::default();
-        let end = self.read_all(&mut tally);
+        let lone = crate::monotonic_ns() - self.last_ns > LONE_NS;
+        let end = self.read_all(lone, &mut tally);
+        self.last_ns = crate::monotonic_ns();
         let counters = &self.counters;
         counters.add(PACKETS_IN, tally.packets as f64);
         counters.add(BYTES_IN, tally.bytes as f64);
@@ -85,13 +91,17 @@ impl Reader {
         (tally.packets, end == End::Full)
     }
 
-    fn read_all(&mut self, tally: &mut Tally) -> End {
+    /// With `lone` it takes one packet, and what else waits the next time: the kernel says so again.
+    fn read_all(&mut self, lone: bool, tally: &mut Tally) -> End {
         let mut cursor = self.from;
         // What is dropped takes no place in the batch, so reads are counted too.
         let calls_max = 2 * self.rx.capacity;
         loop {
             if !self.cut(&mut cursor, tally) || self.is_full(cursor, tally) || tally.calls >= calls_max {
                 return End::Full;
+            }
+            if lone && tally.packets > 0 {
+                return End::Drained;
             }
             let Some(length) = self.read() else { return End::Drained };
             tally.calls += 1;

@@ -14,3 +14,4 @@ pub const GSO_ON: usize = 10;
 pub const GRO_ON: usize = 11;
 pub const OFFLOAD_ERRORS: usize = 12;
 pub const OFFLOAD_ERRNO: usize = 13;
+pub const WAKES_PACED: usize = 14;

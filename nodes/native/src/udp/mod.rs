@@ -2,6 +2,7 @@
 
 mod address;
 mod counters;
+mod intake;
 mod receive;
 mod send;
 mod steer;
@@ -15,17 +16,16 @@ use napi::bindgen_prelude::{Env, Float64Array, FnArgs, Function, Uint32Array};
 use napi_derive::napi;
 
 use crate::columns::{Batch, Columns, Doubles};
-use crate::poll::{Callback, Descriptor, Poll};
+use crate::poll::{Callback, Descriptor};
 use crate::table::Table;
 use address::Address;
 use counters::{GRO_ON, OFFLOAD_ERRNO, OFFLOAD_ERRORS};
+use intake::Intake;
 use receive::{MESSAGE_BYTES, Receiver};
 use send::Sender;
 
 /// Asked of the kernel, which grants at most net.core.rmem_max and wmem_max: bursts are lost in small buffers.
 const BUFFER_BYTES: c_int = 4 * 1024 * 1024;
-/// System calls in one turn of the event loop at most; then timers and other sockets have theirs.
-const CALLS_PER_TURN: usize = 8;
 /// Place of the drop count in the answer to SO_MEMINFO (SK_MEMINFO_DROPS).
 const MEMINFO_DROPS: usize = 8;
 
@@ -45,7 +45,7 @@ pub struct UdpOptions {
 struct Socket {
     descriptor: Rc<Descriptor>,
     sender: Sender,
-    _poll: Poll,
+    _intake: Intake,
 }
 
 thread_local! {
@@ -71,25 +71,11 @@ pub fn udp_open(
         let (from, bytes) = (options.rx_from as usize, options.rx_bytes as usize);
         let receiver =
             Receiver::new(descriptor.clone(), rx, counters.clone(), Rc::new(waited_ns.into()), from, bytes, gro);
-        let mut receiver = receiver.ok_or(libc::EINVAL)?;
+        let receiver = receiver.ok_or(libc::EINVAL)?;
         let gso = options.gso && gso_works(&descriptor);
-        let sender = Sender::new(descriptor.clone(), tx.into(), counters, family, gso);
-        let watched = descriptor.clone();
-        let handler = Box::new(move || {
-            let mut calls = 0;
-            while calls < CALLS_PER_TURN || receiver.has_rest() {
-                calls += !receiver.has_rest() as usize;
-                let (count, more) = receiver.fill();
-                if count > 0 {
-                    callback.call(count as f64);
-                }
-                if !more || watched.fd() < 0 {
-                    return;
-                }
-            }
-        });
-        let poll = Poll::start(&env, descriptor.clone(), handler)?;
-        let socket = Socket { descriptor, sender, _poll: poll };
+        let sender = Sender::new(descriptor.clone(), tx.into(), counters.clone(), family, gso);
+        let intake = Intake::start(&env, descriptor.clone(), receiver, callback, counters)?;
+        let socket = Socket { descriptor, sender, _intake: intake };
         SOCKETS.with_borrow_mut(|sockets| sockets.add(socket)).ok_or(libc::EMFILE)
     };
     open().unwrap_or_else(|errno| -errno)
