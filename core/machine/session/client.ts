@@ -139,7 +139,7 @@ class Client implements ClientEndpoint {
   }
 
   pollEvent(): SessionEvent | undefined {
-    return this.events.shift()
+    return this.events.length === 0 ? undefined : this.events.shift()
   }
 
   send(nowNs: number, channel: number, bytes: Uint8Array, at: number, length: number): number {

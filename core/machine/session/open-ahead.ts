@@ -17,7 +17,9 @@ export class OpenAhead {
   private readonly connectionOf: (batch: DatagramBatch, index: number) => Connection | undefined
   private opener: BatchOpener | undefined
   private batch: DatagramBatch | undefined
+  /** Slots `first` to `end - 1` were prepared. */
   private first = 0
+  private end = 0
   /** For each slot from `first` on: whose datagram was opened ahead and not yet taken, and its place in the opener. */
   private readonly connections = new Array<Connection | undefined>(AHEAD_MAX).fill(undefined)
   private readonly places = new Int32Array(AHEAD_MAX)
@@ -44,16 +46,17 @@ export class OpenAhead {
       places[index - first] = count
       if (prepared) count++
     }
-    connections.fill(undefined, end - first)
     this.batch = batch
     this.first = first
+    this.end = end
     if (count > 0) opener.run(count)
   }
 
   /** Whether slot `index` was opened ahead for `connection`; `undefined` if it was not tried and is still sealed. */
   take(batch: DatagramBatch, index: number, connection: Connection): boolean | undefined {
+    if (batch !== this.batch || index < this.first || index >= this.end) return undefined
     const at = index - this.first
-    if (batch !== this.batch || at < 0 || at >= AHEAD_MAX || this.connections[at] !== connection) return undefined
+    if (this.connections[at] !== connection) return undefined
     this.connections[at] = undefined
     return this.opener!.opened(this.places[at])
   }

@@ -142,6 +142,7 @@ class Server implements ServerEndpoint {
   }
 
   pollEvent(): SessionEvent | undefined {
+    if (this.events.length === 0) return undefined
     const event = this.events.shift()
     if (event?.kind === "closed") this.slots.release(event.session)
     return event

@@ -162,6 +162,11 @@ impl Poll {
         unsafe { if on { uv_ref(self.handle) } else { uv_unref(self.handle) } }
     }
 
+    /// To run the handler without being asked by the event loop.
+    pub fn turn(&self) -> Turn {
+        Turn { handle: self.handle }
+    }
+
     /// The handler does not run until `resume`; nor does the process live on for this descriptor.
     pub fn pause(&self) {
         // SAFETY: the handle lives.
@@ -179,6 +184,22 @@ impl Poll {
                 uv_poll_start(self.handle, UV_READABLE, readable);
             }
         }
+    }
+}
+
+/// The handler of a poll that may be dropped while it runs.
+pub struct Turn {
+    handle: *mut c_void,
+}
+
+impl Turn {
+    /// Runs it, unless the poll is closed.
+    ///
+    /// # Safety
+    /// In the same turn of the event loop in which it was made: so long the handle's memory stays, even if the poll is dropped.
+    pub unsafe fn run(self) {
+        // SAFETY: as the caller says.
+        unsafe { readable(self.handle, 0, UV_READABLE) }
     }
 }
 

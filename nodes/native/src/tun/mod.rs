@@ -1,13 +1,14 @@
 //! TUN and TAP devices: IP packets or Ethernet frames to and from the kernel in batches, super-packets in both directions.
 
+mod answers;
 mod counters;
 mod interface;
 mod offload;
 mod reader;
 mod writer;
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
 
 use libc::c_int;
 use napi::JsValue;
@@ -17,6 +18,8 @@ use napi_derive::napi;
 use crate::columns::{Batch, Doubles};
 use crate::poll::{Callback, Poll};
 use crate::table::Table;
+use answers::Answers;
+use counters::PACKETS_IN;
 use interface::Wanted;
 use reader::Reader;
 use writer::Writer;
@@ -41,11 +44,15 @@ pub struct TunOptions {
 struct Device {
     name: String,
     writer: Writer,
-    _poll: Poll,
+    counters: Rc<Doubles>,
+    answers: Answers,
+    poll: Poll,
 }
 
 thread_local! {
     static DEVICES: RefCell<Table<Device>> = const { RefCell::new(Table::new()) };
+    /// The device that was written to last and may hold answers.
+    static WRITTEN: Cell<Option<Weak<Device>>> = const { Cell::new(None) };
 }
 
 /// Makes an interface, gives it its address and MTU and takes it up. A handle, or a negative errno.
@@ -74,7 +81,8 @@ pub fn tun_open(
         let mut reader = Reader::new(descriptor.clone(), rx.into(), counters.clone(), options.tap, from, bytes)
             .ok_or(libc::EINVAL)?;
         let length_max = options.mtu_bytes as usize + if options.tap { FRAME_EXTRA_BYTES } else { 0 };
-        let writer = Writer::new(descriptor.clone(), tx.into(), counters, options.tap, length_max, interface.mergeable);
+        let writer =
+            Writer::new(descriptor.clone(), tx.into(), counters.clone(), options.tap, length_max, interface.mergeable);
         let watched = descriptor.clone();
         let handler = Box::new(move || {
             let mut batches = 0;
@@ -91,7 +99,7 @@ pub fn tun_open(
             }
         });
         let poll = Poll::start(&env, descriptor, handler)?;
-        let device = Device { name: interface.name, writer, _poll: poll };
+        let device = Device { name: interface.name, writer, counters, answers: Answers::new(), poll };
         DEVICES.with_borrow_mut(|devices| devices.add(device)).ok_or(libc::EMFILE)
     };
     open().unwrap_or_else(|errno| -errno)
@@ -106,7 +114,27 @@ pub fn tun_name(device: i32) -> String {
 /// Writes the first `count` slots; returns how many the kernel took.
 #[napi]
 pub fn tun_send(device: i32, count: u32) -> u32 {
-    get(device).map_or(0, |device| device.writer.send(count as usize) as u32)
+    let Some(device) = get(device) else { return 0 };
+    let taken = device.writer.send(count as usize) as u32;
+    if taken > 0 && device.answers.expected() {
+        WRITTEN.set(Some(Rc::downgrade(&device)));
+    }
+    taken
+}
+
+/// Reads what the packets written in this turn of a socket have brought, where it is worth asking.
+pub fn take_answers() {
+    let Some(written) = WRITTEN.take() else { return };
+    // Not held meanwhile: the callback may close the device, which ends it at once.
+    let Some((turn, counters)) = written.upgrade().map(|device| (device.poll.turn(), device.counters.clone())) else {
+        return;
+    };
+    let before = counters.get(PACKETS_IN);
+    // SAFETY: made just now, and the event loop does not turn in between.
+    unsafe { turn.run() };
+    if let Some(device) = written.upgrade() {
+        device.answers.learn(counters.get(PACKETS_IN) > before);
+    }
 }
 
 #[napi]

@@ -103,7 +103,9 @@ impl Shared {
     }
 
     fn drain(&self) -> Taken {
-        self.drain.borrow_mut().run(&self.descriptor)
+        let taken = self.drain.borrow_mut().run(&self.descriptor);
+        crate::tun::take_answers();
+        taken
     }
 }
 

@@ -82,6 +82,8 @@ impl Receiver {
                 header.msg_hdr.msg_iov = &raw mut vectors[index];
                 header.msg_hdr.msg_iovlen = 1;
                 header.msg_hdr.msg_control = &raw mut controls[index] as *mut c_void;
+                header.msg_hdr.msg_namelen = size_of::<Address>() as socklen_t;
+                header.msg_hdr.msg_controllen = CONTROL_BYTES as _;
                 header
             })
             .collect();
@@ -125,7 +127,8 @@ impl Receiver {
 
     /// Messages received, 0 if nothing waits.
     fn call(&mut self) -> usize {
-        for header in self.headers.iter_mut() {
+        // The kernel has changed those that it filled the last time, and touching all costs a datagram that comes alone more than the rest does.
+        for header in self.headers.iter_mut().take(self.received) {
             header.msg_hdr.msg_namelen = size_of::<Address>() as socklen_t;
             header.msg_hdr.msg_controllen = CONTROL_BYTES as _;
         }
@@ -146,6 +149,7 @@ impl Receiver {
             }
             // An error of an earlier datagram may be told here; it says nothing about what waits.
             if received == 0 || crate::errno() != libc::EINTR {
+                self.received = 0;
                 return 0;
             }
         }
