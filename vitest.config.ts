@@ -13,7 +13,8 @@ const ALONE = [
   "bench/tunnel/tunnels.test.ts",
   "bench/world/mininet.test.ts",
   "bench/world/netns.test.ts",
-  "nodes/real/tun-kernel.test.ts"
+  "nodes/real/tun-kernel.test.ts",
+  "nodes/real/udp-dense.test.ts"
 ]
 const NEVER = ["**/node_modules/**", "reports/out/**"]
 
