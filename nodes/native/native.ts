@@ -103,6 +103,8 @@ export const TUN_COUNTERS = 16
 
 export interface Native {
   readonly INTERFACE: number
+  /** Room in the slab for one message of the kernel, which may hold many datagrams. */
+  readonly UDP_MESSAGE_BYTES: number
 
   /** Binds a socket; `onBatch` is called with the number of datagrams that were put into `rx`. `waitedNs` is empty without timestamps. */
   readonly udpOpen: (
@@ -155,7 +157,7 @@ export interface Native {
 }
 
 /** The interface that this file describes; the module says its own. */
-const INTERFACE = 1
+const INTERFACE = 2
 
 /** The file beside this one that build.ts makes. */
 export const MODULE_NAME = "horizon-native.node"

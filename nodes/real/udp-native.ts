@@ -19,8 +19,7 @@ import { notAnAddress, udpError } from "./udp-error.ts"
 const RX_SLOTS = 2048
 /** Two full messages: they leave while the next ones are made. */
 const TX_SLOTS = 128
-/** Room for one coalesced message in the slab, and how many of them a batch takes. */
-const MESSAGE_BYTES = 65_536 + 832
+/** Coalesced messages that a batch takes. */
 const MESSAGES = 32
 
 /** UDP sockets of the host, with their packets in `arena`. */
@@ -59,7 +58,8 @@ class NativeUdpSocket extends NativePort implements UdpSocket {
 
   constructor(node: NativeSurroundings, options: UdpBind, address: Uint32Array) {
     const { native, arena } = node
-    const rx = arena.batch(options.slots ?? RX_SLOTS, SLOT_BYTES, MESSAGES * MESSAGE_BYTES)
+    const roomBytes = MESSAGES * native.UDP_MESSAGE_BYTES
+    const rx = arena.batch(options.slots ?? RX_SLOTS, SLOT_BYTES, roomBytes)
     const tx = arena.batch(options.slots ?? TX_SLOTS, SLOT_BYTES)
     super(node, rx, tx, UDP_COUNTERS)
     const waitedNs = new Float64Array(options.timestamps === true ? rx.capacity : 0)
@@ -69,7 +69,7 @@ class NativeUdpSocket extends NativePort implements UdpSocket {
       port: options.port,
       broadcast: options.broadcast === true,
       rxFrom: rx.from,
-      rxBytes: Math.max(rx.to - rx.from, MESSAGES * MESSAGE_BYTES),
+      rxBytes: Math.max(rx.to - rx.from, roomBytes),
       gso: options.offload !== false,
       gro: options.offload !== false,
       workers: options.workers ?? 0,

@@ -21,7 +21,7 @@ use napi_derive::napi;
 
 /// Version of the interface, which native.ts compares with what it was written for.
 #[napi]
-pub const INTERFACE: u32 = 1;
+pub const INTERFACE: u32 = 2;
 
 /// Runs in each environment (the process, each worker) that loads the module.
 #[napi(module_exports)]

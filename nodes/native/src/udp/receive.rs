@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use libc::{c_int, c_void, iovec, mmsghdr, socklen_t};
+use napi_derive::napi;
 
 use super::address::{self, Address};
 use super::counters::*;
@@ -12,7 +13,9 @@ use crate::poll::Descriptor;
 /// Most messages of one system call.
 const MESSAGES_MAX: usize = 64;
 /// Room for one coalesced message. Not a round number, so that the messages' first bytes do not compete for the same lines of the cache.
-pub const MESSAGE_BYTES: usize = 65_536 + 832;
+#[napi]
+pub const UDP_MESSAGE_BYTES: u32 = 65_536 + 832;
+pub const MESSAGE_BYTES: usize = UDP_MESSAGE_BYTES as usize;
 /// Room for the control messages that we ask for: segment size, ECN (two families), time.
 const CONTROL_BYTES: usize = 128;
 
