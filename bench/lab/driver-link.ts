@@ -46,8 +46,6 @@ export const linkDriverOf =
     return driver(process, namespace, links)
   }
 
-export const makeLinkDriver: MakeLinkDriver = linkDriverOf(1)
-
 const driver = (process: LinkProcess, namespace: string, links: ReadonlyArray<LinkEnds>): LinkDriver => {
   let closed = false
   return {

@@ -1,8 +1,8 @@
 import { read16, read32 } from "@horizon/core/wire/big-endian.ts"
 import { internetChecksum, ipv4Destination, ipv4Source, ipv4TotalBytes } from "@horizon/core/wire/ipv4.ts"
 import { expect, test } from "vitest"
-import { ecnOf, headerIsSound, isIpv4Frame, markCe, putTooBig, TOO_BIG_BYTES_MAX } from "./ether.ts"
-import { arp, DESTINATION, frame, SOURCE } from "./frames.fixture.ts"
+import { ecnOf, isIpv4Frame, markCe, putTooBig, TOO_BIG_BYTES_MAX } from "./ether.ts"
+import { arp, DESTINATION, frame, headerIsSound, SOURCE } from "./frames.fixture.ts"
 
 test("only whole frames with IPv4 in them are taken for packets", () => {
   expect(isIpv4Frame(frame(40, 1), 0, 54)).toBe(true)

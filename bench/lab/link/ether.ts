@@ -5,7 +5,6 @@ import { ICMP_TYPE, PROTOCOL_ICMP, sealIcmp } from "@horizon/core/wire/icmp.ts"
 import {
   IPV4,
   IPV4_HEADER_BYTES,
-  internetChecksum,
   ipv4Destination,
   ipv4HeaderBytes,
   ipv4Source,
@@ -64,9 +63,3 @@ export const putTooBig = (into: Uint8Array, to: number, slab: Uint8Array, at: nu
 
 /** Code of ICMP type 3. */
 const FRAGMENTATION_NEEDED = 4
-
-/** Whether a header checksum is right, for tests of what a link does to frames. */
-export const headerIsSound = (slab: Uint8Array, at: number): boolean => {
-  const packet = at + ETHERNET_HEADER_BYTES
-  return internetChecksum(slab, packet, ipv4HeaderBytes(slab, packet)) === 0
-}

@@ -1,7 +1,7 @@
 /** Ethernet frames with UDP in IPv4 for tests of links. */
 
 import { write16 } from "@horizon/core/wire/big-endian.ts"
-import { sealIpv4Header, writeIpv4Header } from "@horizon/core/wire/ipv4.ts"
+import { internetChecksum, ipv4HeaderBytes, sealIpv4Header, writeIpv4Header } from "@horizon/core/wire/ipv4.ts"
 
 export const SOURCE = 0x0a000001
 export const DESTINATION = 0x0a000002
@@ -28,3 +28,7 @@ export const arp = (): Uint8Array => {
   write16(bytes, 12, 0x0806)
   return bytes
 }
+
+/** Whether the checksum of the frame's IP header is right. */
+export const headerIsSound = (slab: Uint8Array, at: number): boolean =>
+  internetChecksum(slab, at + 14, ipv4HeaderBytes(slab, at + 14)) === 0

@@ -6,9 +6,9 @@ import type { TunDevice } from "@horizon/core/port/tun.ts"
 import { DatagramBatch } from "@horizon/core/wire/batch.ts"
 import { Kernel } from "@horizon/sim/kernel/kernel.ts"
 import { expect, test } from "vitest"
-import { FRAME_BYTES_MAX, headerIsSound } from "./ether.ts"
+import { FRAME_BYTES_MAX } from "./ether.ts"
 import { FramePool } from "./frame-pool.ts"
-import { arp, frame, numberOf } from "./frames.fixture.ts"
+import { arp, frame, headerIsSound, numberOf } from "./frames.fixture.ts"
 import { LinkShuttle } from "./link-shuttle.ts"
 
 const SEED = 5

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs"
 import { promisify } from "node:util"
 import type { Topology } from "@horizon/core/lab/topology.ts"
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest"
-import { makeLinkDriver } from "../driver-link.ts"
+import { linkDriverOf } from "../driver-link.ts"
 import { named, namespacesMissing } from "../here.fixture.ts"
 import type { LabNetwork } from "../lab-network.ts"
 import type { MakeLinkDriver } from "../link-driver.ts"
@@ -124,7 +124,7 @@ test.skipIf(tunMissing !== "")(
       ...topology,
       hosts: { ...topology.hosts, alice: { subnet: "home", up: { delayUs: 20_000 } } }
     }
-    const lab = await buildMininet(impaired, { id: idOf("link"), switch: "bridge", driver: makeLinkDriver })
+    const lab = await buildMininet(impaired, { id: idOf("link"), switch: "bridge", driver: linkDriverOf(1) })
     try {
       const ms = await ping(lab, "alice", "anna", "-c", "11", "-i", "0.02")
       expect(ms).toHaveLength(11)
