@@ -7,7 +7,7 @@ import { nativeMissing } from "@horizon/real/native.ts"
 import { readBench } from "@horizon/reports/bench-input.ts"
 import { afterEach, beforeEach, expect, test } from "vitest"
 import { type BenchEvent, type BenchRequest, listSections, runBench } from "./bench.ts"
-import { missingTool } from "./net/command.ts"
+import { missingTool } from "./lab/command.ts"
 import { UnknownName } from "./runner/plan.ts"
 import { SECTIONS } from "./section/registry.ts"
 

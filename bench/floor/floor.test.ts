@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, describe, expect, test, vi } from "vitest"
-import { missingTool } from "../net/command.ts"
+import { missingTool } from "../lab/command.ts"
 import { transfer } from "../net/udp-program.ts"
 import { compileError, type FloorName, floorProgram, sourceHash } from "./floor.ts"
 

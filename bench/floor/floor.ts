@@ -8,9 +8,9 @@ import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { missingTool, run } from "../lab/command.ts"
 import { LabError } from "../lab/lab-error.ts"
 import { cached } from "../net/cache.ts"
-import { missingTool, run } from "../net/command.ts"
 
 /** `udp-floor` counts datagrams, `tun-floor` forwards between two TUN devices, `tunnel-floor` is one end of an encrypted tunnel. */
 export type FloorName = "udp-floor" | "tun-floor" | "tunnel-floor"

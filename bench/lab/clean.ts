@@ -59,7 +59,8 @@ export const endProcessesIn = (
 export const removeNamespaces = async (namespaces: ReadonlyArray<string>): Promise<number> => {
   const there = namespaces.filter((name) => existsSync(`${NETNS_FOLDER}/${name}`))
   if (there.length === 0) return 0
-  await run("ip", ["-force", "-batch", "-"], there.map((name) => `netns del ${name}\n`).join("")).catch(() => {})
+  const input = there.map((name) => `netns del ${name}\n`).join("")
+  await run(["ip", "-force", "-batch", "-"], { input }).catch(() => {})
   const left = there.filter((name) => existsSync(`${NETNS_FOLDER}/${name}`))
   if (left.length > 0)
     throw new LabError(

@@ -6,11 +6,12 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { entering, forEachFew, ipBatch, run } from "./command.ts"
+import { forEachFew, run } from "./command.ts"
 import { favour } from "./favour.ts"
 import { LabError } from "./lab-error.ts"
 import type { LinkAnswer, LinkRequest } from "./link/link-words.ts"
 import type { LinkCount, LinkDriver, LinkEnd, LinkEnds, LinkWay, MakeLinkDriver } from "./link-driver.ts"
+import { entering, ipBatch } from "./network-tools.ts"
 import { recordNamespaces, recordPid } from "./registry.ts"
 import { type DeviceCount, deviceCounts, removeDevices } from "./veth.ts"
 
@@ -29,7 +30,7 @@ export const linkDriverOf =
   async (lab, links) => {
     const namespace = `${lab}-links`
     recordNamespaces(lab, [namespace])
-    await run("ip", ["netns", "add", namespace])
+    await run(["ip", "netns", "add", namespace])
     const process = new LinkProcess(namespace)
     try {
       recordPid(lab, process.pid)
@@ -40,7 +41,7 @@ export const linkDriverOf =
       await move(namespace, links)
     } catch (cause) {
       await process.close()
-      await run("ip", ["netns", "del", namespace]).catch(() => {})
+      await run(["ip", "netns", "del", namespace]).catch(() => {})
       throw cause
     }
     return driver(process, namespace, links)
@@ -63,7 +64,7 @@ const driver = (process: LinkProcess, namespace: string, links: ReadonlyArray<Li
       closed = true
       await process.close()
       await removeDevices(links.map(({ subnet }) => subnet))
-      await run("ip", ["netns", "del", namespace]).catch(() => {})
+      await run(["ip", "netns", "del", namespace]).catch(() => {})
     }
   }
 }

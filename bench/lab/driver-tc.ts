@@ -9,10 +9,11 @@
  * ways are impaired in the middle, where each frame is one packet: upwards on the egress of `p3m`, downwards on that of `p3h`.
  */
 
-import { forEachFew, ipBatch, run, runIn } from "./command.ts"
+import { forEachFew, run } from "./command.ts"
 import { ImpairedDevice } from "./impaired-device.ts"
 import { LabError } from "./lab-error.ts"
 import type { LinkCount, LinkDriver, LinkEnd, LinkEnds, LinkWay, MakeLinkDriver } from "./link-driver.ts"
+import { ipBatch, runIn } from "./network-tools.ts"
 import type { StackCount } from "./tc-held.ts"
 import type { HeldQdisc } from "./tc-settings.ts"
 import { countLinks, LINK_GROUP, makePairs, removeLinks } from "./veth.ts"
@@ -21,7 +22,7 @@ import { countLinks, LINK_GROUP, makePairs, removeLinks } from "./veth.ts"
 export const kernelHasQdisc = async (kind: "netem" | "tbf" | "codel"): Promise<boolean> => {
   const least = { netem: [], tbf: ["rate", "1mbit", "burst", "2000", "limit", "2000"], codel: [] }[kind]
   try {
-    await run("unshare", ["--net", "tc", "qdisc", "add", "dev", "lo", "root", kind, ...least])
+    await run(["unshare", "--net", "tc", "qdisc", "add", "dev", "lo", "root", kind, ...least])
     return true
   } catch (cause) {
     if ((cause as LabError).reason === "missing" || !UNKNOWN_QDISC.test((cause as Error).message)) throw cause
@@ -42,7 +43,7 @@ export const makeTcDriver: MakeLinkDriver = async (_lab, links): Promise<LinkDri
       links.flatMap((link) => [[toHost(link), link.host] as const, [link.subnet, toSwitch(link)] as const])
     )
     await joinPairs(links)
-    await forEachFew(links, ({ host }) => runIn(host.namespace, "ethtool", ["-K", host.device, ...WHOLE_PACKETS]))
+    await forEachFew(links, ({ host }) => runIn(host.namespace, ["ethtool", "-K", host.device, ...WHOLE_PACKETS]))
   } catch (cause) {
     await close().catch(() => {})
     throw cause
@@ -78,8 +79,8 @@ interface Way {
 const makeWay = (link: LinkEnds, way: LinkWay): Way => {
   const { device, namespace } = egress(link, way)
   const tools = {
-    tc: (args: ReadonlyArray<string>) => run("tc", ["-n", namespace, ...args]),
-    nft: (args: ReadonlyArray<string>, script = "") => runIn(namespace, "nft", args, script)
+    tc: (args: ReadonlyArray<string>) => run(["tc", "-n", namespace, ...args]),
+    nft: (args: ReadonlyArray<string>, script = "") => runIn(namespace, ["nft", ...args], { input: script })
   }
   return { namespace, device: new ImpairedDevice(`${link.name}/${way}`, device, tools) }
 }
@@ -91,7 +92,7 @@ type HeldByDevice = ReadonlyMap<string, ReadonlyArray<HeldQdisc>>
 const heldIn = async (links: ReadonlyArray<LinkEnds>): Promise<HeldByDevice> => {
   const held = new Map<string, Array<HeldQdisc>>()
   for (const namespace of new Set(links.map(({ subnet }) => subnet.namespace))) {
-    const all = JSON.parse(await run("tc", ["-n", namespace, "-j", "-d", "-r", "-s", "qdisc", "show"]))
+    const all = JSON.parse(await run(["tc", "-n", namespace, "-j", "-d", "-r", "-s", "qdisc", "show"]))
     for (const qdisc of all as ReadonlyArray<HeldQdisc & { readonly dev: string }>) {
       const name = `${namespace} ${qdisc.dev}`
       held.set(name, [...(held.get(name) ?? []), qdisc])

@@ -1,10 +1,10 @@
 /** What a test of a lab needs of this host, and why it is skipped where that is missing. */
 
 import { spawnSync } from "node:child_process"
+import { toolEnvironment } from "./command.ts"
 
 const answers = (command: string, ...args: ReadonlyArray<string>): boolean => {
-  const env = { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` }
-  return spawnSync(command, args, { env, stdio: "ignore" }).status === 0
+  return spawnSync(command, args, { env: toolEnvironment(), stdio: "ignore" }).status === 0
 }
 
 /** For the name of a test: empty if it can run here. */

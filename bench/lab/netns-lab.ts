@@ -3,7 +3,7 @@
 import { randomInt } from "node:crypto"
 import type { LinkSpec } from "@horizon/core/link/spec.ts"
 import { formatV4 } from "@horizon/core/wire/address.ts"
-import { bridgeBatch, entering, forEachFew, ipBatch, nft, runIn } from "./command.ts"
+import { forEachFew } from "./command.ts"
 import { LabError } from "./lab-error.ts"
 import type { LabNetwork, Undo } from "./lab-network.ts"
 import type { LinkCount, LinkDriver, LinkWay } from "./link-driver.ts"
@@ -11,6 +11,7 @@ import { LinkState } from "./link-state.ts"
 import { NAT_LISTING, NAT_SETTINGS, type NatOptions, natRebind, natRuleset, natWipe, nextZone } from "./nat.ts"
 import type { InterfacePlan, NetnsPlan, NodePlan } from "./netns-plan.ts"
 import { neighbour, neighboursOf, portState } from "./netns-script.ts"
+import { bridgeBatch, entering, ipBatch, nft, runIn } from "./network-tools.ts"
 import { type Cut, partitionRuleset } from "./partition-rules.ts"
 import { isPerfect } from "./tc-held.ts"
 
@@ -142,7 +143,7 @@ export class NetnsLab implements LabNetwork {
   readonly natRebind = (router: string): Promise<void> => {
     return this.next(async () => {
       const { namespace, nat } = this.nat(router)
-      const listing = await runIn(namespace, "nft", NAT_LISTING)
+      const listing = await runIn(namespace, ["nft", ...NAT_LISTING])
       await nft(
         namespace,
         natRebind(nat.kind, listing, this.moveZone(router), (below) => randomInt(below))
@@ -194,7 +195,7 @@ export class NetnsLab implements LabNetwork {
     const options = natOptions(node)
     this.zones.set(node.name, 1)
     await nft(node.namespace, natRuleset(options, 1))
-    await runIn(node.namespace, "sysctl", ["-q", "-w", ...NAT_SETTINGS])
+    await runIn(node.namespace, ["sysctl", "-q", "-w", ...NAT_SETTINGS])
   }
 
   /** Puts the specs of a link's ways in force that are not yet, and judges what was in force until now. */

@@ -6,13 +6,14 @@
 import { existsSync } from "node:fs"
 import type { Topology } from "@horizon/core/lab/topology.ts"
 import { endProcessesIn, removeNamespaces } from "./clean.ts"
-import { bridgeBatch, forEachFew, ipBatch, runIn } from "./command.ts"
+import { forEachFew } from "./command.ts"
 import { LabError } from "./lab-error.ts"
 import type { LabNetwork } from "./lab-network.ts"
 import type { LinkDriver, MakeLinkDriver } from "./link-driver.ts"
 import { NetnsLab } from "./netns-lab.ts"
 import { linksOf, type NetnsPlan, namespacesOf, planNetns } from "./netns-plan.ts"
 import { BRIDGE_HOOKS_OFF, IPV6_OFF, nodeBatch, nodeSettings, switchBatch, switchTable } from "./netns-script.ts"
+import { bridgeBatch, ipBatch, runIn } from "./network-tools.ts"
 import { beginLab, endLab, recordNamespaces } from "./registry.ts"
 
 export interface NetnsOptions {
@@ -54,7 +55,7 @@ const makeNamespaces = async (plan: NetnsPlan): Promise<void> => {
       ...plan.nodes.map((node) => [node.namespace, [...nodeSettings(node), ...ipv6]] as const)
     ],
     async ([namespace, settings]) => {
-      if (settings.length > 0) await runIn(namespace, "sysctl", ["-q", "-w", ...settings])
+      if (settings.length > 0) await runIn(namespace, ["sysctl", "-q", "-w", ...settings])
     }
   )
 }

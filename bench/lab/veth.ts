@@ -1,8 +1,9 @@
 /** Access links as pairs of virtual Ethernet devices: what the drivers `plain` and `tc` stand on. */
 
 import { existsSync } from "node:fs"
-import { ipBatch, run } from "./command.ts"
+import { run } from "./command.ts"
 import type { LinkCount, LinkEnd, LinkEnds, LinkWay } from "./link-driver.ts"
+import { ipBatch } from "./network-tools.ts"
 
 /** One device's counters, as the kernel keeps them. Bytes are of IP packets. */
 export interface DeviceCount {
@@ -33,22 +34,20 @@ export const makePairs = async (pairs: ReadonlyArray<readonly [LinkEnd, LinkEnd]
 export const removeLinks = async (links: ReadonlyArray<LinkEnds>): Promise<void> => {
   for (const namespace of new Set(links.map(({ subnet }) => subnet.namespace)))
     if (existsSync(`/run/netns/${namespace}`))
-      await run("ip", ["-n", namespace, "link", "del", "group", `${LINK_GROUP}`])
+      await run(["ip", "-n", namespace, "link", "del", "group", `${LINK_GROUP}`])
 }
 
 /** Takes single devices away; those that are not there any more do not matter. */
 export const removeDevices = async (ends: ReadonlyArray<LinkEnd>): Promise<void> => {
   for (const [namespace, ours] of groupBy(ends, (end) => end.namespace))
-    await run(
-      "ip",
-      ["-n", namespace, "-force", "-batch", "-"],
-      ours.map(({ device }) => `link del dev ${device}\n`).join("")
-    ).catch(() => {})
+    await run(["ip", "-n", namespace, "-force", "-batch", "-"], {
+      input: ours.map(({ device }) => `link del dev ${device}\n`).join("")
+    }).catch(() => {})
 }
 
 /** The counters of every device of a namespace. */
 export const deviceCounts = async (namespace: string): Promise<ReadonlyMap<string, DeviceCount>> => {
-  const said = JSON.parse(await run("ip", ["-n", namespace, "-j", "-s", "link", "show"])) as ReadonlyArray<DeviceJson>
+  const said = JSON.parse(await run(["ip", "-n", namespace, "-j", "-s", "link", "show"])) as ReadonlyArray<DeviceJson>
   return new Map(said.filter(({ stats64 }) => stats64 !== undefined).map((one) => [one.ifname, toCount(one.stats64!)]))
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
+import { missingTool } from "../lab/command.ts"
 import { Child } from "./child.ts"
-import { missingTool } from "./command.ts"
 
 const missing = missingTool("setpriv")
 const because = missing === undefined ? "" : ` (skipped: ${missing})`

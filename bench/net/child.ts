@@ -4,6 +4,7 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process"
+import { toolEnvironment } from "../lab/command.ts"
 import { LabError } from "../lab/lab-error.ts"
 
 const READY_TIMEOUT_MS = 10_000
@@ -61,7 +62,7 @@ export class Child {
     const [file, ...args] = [...(options.enter ?? []), ...own, ...pin, ...options.command]
     const child = spawn(file, args, {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, ...options.env }
+      env: toolEnvironment(options.env)
     })
     return new Child(options.name, child)
   }

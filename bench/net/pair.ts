@@ -4,10 +4,10 @@
  */
 
 import { endProcessesIn, removeNamespaces } from "../lab/clean.ts"
-import { entering } from "../lab/command.ts"
+import { missingTool, run } from "../lab/command.ts"
 import { LabError } from "../lab/lab-error.ts"
+import { entering } from "../lab/network-tools.ts"
 import { beginLab, endLab, recordNamespaces } from "../lab/registry.ts"
-import { missingTool, run } from "./command.ts"
 
 export interface PairEnd {
   /** As `ip netns` knows it. */

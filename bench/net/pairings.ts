@@ -4,8 +4,8 @@
  */
 
 import { availableParallelism } from "node:os"
+import { missingTool } from "../lab/command.ts"
 import { LabError } from "../lab/lab-error.ts"
-import { missingTool } from "./command.ts"
 import { hostIdleRatio } from "./host-idle.ts"
 import { median } from "./median.ts"
 import { makePair, pairMissing } from "./pair.ts"

@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url"
 import { nativeMissing } from "@horizon/real/native.ts"
 import { expect, test } from "vitest"
+import { missingTool } from "../lab/command.ts"
 import { LabError } from "../lab/lab-error.ts"
-import { missingTool } from "./command.ts"
 import { transfer } from "./udp-program.ts"
 import { measureUdpRates, RECEIVERS, SENDERS, samplesOf } from "./udp-rates.ts"
 

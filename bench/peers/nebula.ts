@@ -2,10 +2,10 @@
 
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { missingTool, run } from "../lab/command.ts"
 import { LabError } from "../lab/lab-error.ts"
 import { cached } from "../net/cache.ts"
 import { Child } from "../net/child.ts"
-import { missingTool, run } from "../net/command.ts"
 import type { Pair } from "../net/pair.ts"
 import { makePeerFolder } from "./folder.ts"
 import { deviceExists, ENDS, INNER, type Peer, prepared, preparing, type Tunnel, type Version } from "./peer.ts"

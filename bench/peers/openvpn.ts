@@ -3,9 +3,9 @@
  * by fingerprint. The kernel's data channel offload is off: this compares tunnels in user space.
  */
 
+import { missingTool, run } from "../lab/command.ts"
 import { LabError } from "../lab/lab-error.ts"
 import { Child } from "../net/child.ts"
-import { missingTool, run } from "../net/command.ts"
 import type { Pair } from "../net/pair.ts"
 import { makePeerFolder, type PeerFolder } from "./folder.ts"
 import { ENDS, INNER, type Peer, preparing, type Tunnel, type Version } from "./peer.ts"

@@ -4,8 +4,8 @@
  */
 
 import { existsSync } from "node:fs"
+import { run } from "../lab/command.ts"
 import { LabError } from "../lab/lab-error.ts"
-import { run } from "../net/command.ts"
 import type { Pair, PairEnd } from "../net/pair.ts"
 
 /** `path`: no cryptography in between; `floor`: a tunnel in C; `peer`: other people's tunnels; `horizon`: this one. */

@@ -1,8 +1,8 @@
 /** TCP through a tunnel by iperf3, which everybody knows: a server at one end, a client for each measurement at the other. */
 
+import { missingTool, run } from "../lab/command.ts"
 import { LabError } from "../lab/lab-error.ts"
 import { Child } from "../net/child.ts"
-import { missingTool, run } from "../net/command.ts"
 import type { PairEnd } from "../net/pair.ts"
 
 /** What a client found out. */

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs"
 import { expect, test } from "vitest"
 import { cpuSecondsIn, cpuSecondsOf } from "./cpu-time.ts"
 import { readTcp, tcpCommand } from "./iperf3.ts"
-import { readRoundTrips } from "./round-trip.ts"
+import { pingOptions, readRoundTrips } from "./round-trip.ts"
 
 const recorded = (name: string): string => readFileSync(new URL(`golden/${name}`, import.meta.url), "utf8")
 
@@ -44,6 +44,11 @@ test("round trips are read from ping in microseconds, each answer once", () => {
   expect(times).toMatchObject({ sent: 50, answered: 50, p99Us: 268 })
   expect(times.p50Us).toBeGreaterThan(3)
   expect(times.p50Us).toBeLessThan(11)
+})
+
+test("pings are as many as the seconds hold, and end by themselves where most are lost", () => {
+  expect(pingOptions("10.0.0.2", 3, 0.001).join(" ")).toBe("-n -i 0.001 -c 3000 -W 1 -w 7 10.0.0.2")
+  expect(pingOptions("10.0.0.2", 0.001, 0.002).join(" ")).toBe("-n -i 0.002 -c 1 -W 1 -w 2 10.0.0.2")
 })
 
 test("pings without any answer are an error that says how many there were", () => {

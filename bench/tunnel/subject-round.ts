@@ -1,9 +1,9 @@
 /** One round of one subject: the tunnel comes up on a fresh pair, every figure is taken once, everything goes away again. */
 
 import { floorProgram } from "../floor/floor.ts"
+import { run } from "../lab/command.ts"
 import { LabError } from "../lab/lab-error.ts"
 import type { Child } from "../net/child.ts"
-import { run } from "../net/command.ts"
 import { hostIdleRatio } from "../net/host-idle.ts"
 import { makePair, type Pair } from "../net/pair.ts"
 import { transfer } from "../net/udp-program.ts"
@@ -12,7 +12,7 @@ import type { FigureName, Figures, TunnelRound } from "./comparison.ts"
 import { type CpuSeconds, cpuSecondsBetween, cpuSecondsOf, totalCpuSeconds } from "./cpu-time.ts"
 import { measureTcp, startServer } from "./iperf3.ts"
 import { type RateProbe, searchRate } from "./rate-search.ts"
-import { measureRoundTrips } from "./round-trip.ts"
+import { measureRoundTrips, warmUp } from "./round-trip.ts"
 
 export interface RoundOptions {
   /** Whole seconds of each TCP test. */
@@ -23,6 +23,8 @@ export interface RoundOptions {
   readonly probeSeconds: number
   readonly probesMax: number
   readonly udpBytes: ReadonlyArray<number>
+  /** Of pinging before anything is measured, see `warmUp`. */
+  readonly warmUpSeconds: number
   /** Of pinging, idle and under load. */
   readonly pingSeconds: number
   /** UDP figures of earlier rounds, around which to search. */
@@ -108,6 +110,8 @@ class Measurement {
   }
 
   async all(): Promise<void> {
+    const { signal, warmUpSeconds } = this.options
+    await this.take("warmUp", () => warmUp(this.pair.a, this.tunnel.addresses.b, warmUpSeconds, signal))
     await this.roundTrips("rttIdle")
     for (const streams of this.options.streams) {
       for (const backward of [false, true]) await this.tcp(streams, backward)

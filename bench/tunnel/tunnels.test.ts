@@ -6,8 +6,9 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { describe, expect, test } from "vitest"
 import { floorProgram } from "../floor/floor.ts"
+import { missingTool, run } from "../lab/command.ts"
+import { deviceCounts } from "../lab/veth.ts"
 import { Child } from "../net/child.ts"
-import { missingTool, run } from "../net/command.ts"
 import { makePair, type Pair, pairMissing } from "../net/pair.ts"
 import { transfer } from "../net/udp-program.ts"
 import { ENDS, type Peer, type Tunnel } from "../peers/peer.ts"
@@ -15,6 +16,7 @@ import { tunUso } from "../peers/tun-floor.ts"
 import { tunnelOffload, tunnelOffloadWide, tunnelPlain } from "../peers/tunnel-floor.ts"
 import { figureSpecs, type TunnelRound } from "./comparison.ts"
 import { measureTcp, startServer } from "./iperf3.ts"
+import { measureRoundTrips, warmUp } from "./round-trip.ts"
 import { bestOf, measureTunnels, medianFigures, ratios } from "./tunnels.ts"
 
 const round = (figures: Record<string, number>, failed: Record<string, string> = {}): TunnelRound => ({
@@ -52,6 +54,7 @@ describe("comparing", () => {
 const floor = await tunnelOffload.prepare(() => {})
 const missing = pairMissing() ?? missingTool("iperf3") ?? ("missing" in floor ? floor.missing : undefined)
 const because = missing === undefined ? "" : ` (skipped: ${missing})`
+const noPing = missingTool("ping")
 
 describe.skipIf(missing !== undefined)(`tunnels in C between two namespaces${because}`, () => {
   const through = async (peer: Peer, body: (pair: Pair, tunnel: Tunnel) => Promise<void>): Promise<void> => {
@@ -146,6 +149,22 @@ describe.skipIf(missing !== undefined)(`tunnels in C between two namespaces${bec
       await server.stop()
       expect(rate.bitsPerSecond).toBeGreaterThan(1e8)
     }))
+
+  test.skipIf(noPing !== undefined)(
+    `round trips through the tunnel are timed, after a warm-up that sends its pings too${noPing === undefined ? "" : ` (skipped: ${noPing})`}`,
+    () =>
+      through(tunnelOffload, async (pair, tunnel) => {
+        const arrived = async (): Promise<number> => (await deviceCounts(pair.b.namespace)).get(`${pair.id}t`)!.received
+        const before = await arrived()
+        await warmUp(pair.a, tunnel.addresses.b, 0.1)
+        const warmedUp = await arrived()
+        const { answered, p50Us, p99Us, sent } = await measureRoundTrips(pair.a, tunnel.addresses.b, 0.1)
+        expect(warmedUp - before).toBeGreaterThanOrEqual(100)
+        expect([answered, sent]).toEqual([50, 50])
+        expect(p50Us).toBeGreaterThan(0)
+        expect(p99Us).toBeGreaterThanOrEqual(p50Us)
+      })
+  )
 
   test("Ctrl-C in the middle of a run ends it with code 130 and leaves no namespace", async () => {
     const cli = fileURLToPath(new URL("../../nodes/cli.ts", import.meta.url))

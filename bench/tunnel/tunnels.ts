@@ -17,6 +17,7 @@ import {
   type TunnelRound,
   type TunnelSubject
 } from "./comparison.ts"
+import { WARM_UP_SECONDS } from "./round-trip.ts"
 import { measureRound, type RoundOptions } from "./subject-round.ts"
 
 export interface TunnelsOptions {
@@ -65,18 +66,27 @@ export const measureTunnels = async (options: TunnelsOptions = {}): Promise<Tunn
   }
 }
 
-/** The first round of a subject searches widely, later ones around what is known. */
+/**
+ * The first round of a subject searches widely, later ones around what is known. A glance looks whether everything works, so it does not
+ * wait until a subject is warm.
+ */
 const lengthsOf = (
   effort: BenchEffort,
   first: boolean
-): Pick<RoundOptions, "streams" | "probeSeconds" | "probesMax" | "pingSeconds"> => {
+): Pick<RoundOptions, "streams" | "probeSeconds" | "probesMax" | "warmUpSeconds" | "pingSeconds"> => {
   switch (effort) {
     case "record":
-      return { streams: [1, 4], probeSeconds: 0.5, probesMax: first ? 8 : 5, pingSeconds: 1 }
+      return {
+        streams: [1, 4],
+        probeSeconds: 0.5,
+        probesMax: first ? 8 : 5,
+        warmUpSeconds: WARM_UP_SECONDS,
+        pingSeconds: 1
+      }
     case "quick":
-      return { streams: [1, 4], probeSeconds: 0.3, probesMax: 5, pingSeconds: 0.4 }
+      return { streams: [1, 4], probeSeconds: 0.3, probesMax: 5, warmUpSeconds: WARM_UP_SECONDS, pingSeconds: 0.4 }
     case "glance":
-      return { streams: [1], probeSeconds: 0.05, probesMax: 2, pingSeconds: 0.1 }
+      return { streams: [1], probeSeconds: 0.05, probesMax: 2, warmUpSeconds: 0.1, pingSeconds: 0.1 }
   }
 }
 

@@ -2,12 +2,9 @@ import type { BenchRequest } from "@horizon/bench/bench.ts"
 import type { BenchDocument } from "@horizon/core/measure/bench.ts"
 import { EXIT } from "@horizon/core/measure/run.ts"
 import { sampleBench } from "@horizon/reports/bench.fixture.ts"
-import { Cause, Effect, Exit, Fiber } from "effect"
 import { expect, test } from "vitest"
 import { type Bench, benchCommand } from "./bench.ts"
-import { CommandFailure } from "./command.ts"
-import { runCommandLine } from "./parse.ts"
-import type { Screen } from "./screen.ts"
+import { KeptScreen, startHorizon } from "./command-line.fixture.ts"
 
 /** Benchmarks that give the sample, after what `meanwhile` waits for; files are named after the commit of what is in them. */
 const fake = (requests: Array<BenchRequest>, meanwhile: (request: BenchRequest) => Promise<void>): Bench => ({
@@ -59,41 +56,9 @@ interface Options {
 }
 
 const start = (args: ReadonlyArray<string>, options: Options = {}) => {
-  const out: Array<string> = []
-  const err: Array<string> = []
-  let drawn = ""
-  const screen: Screen = {
-    out: (line) => out.push(line),
-    err: (line) => err.push(line),
-    draw: (text) => {
-      drawn += text
-    },
-    interactive: options.interactive ?? false,
-    colorOut: false,
-    colorErr: false,
-    columns: 60,
-    environment: {}
-  }
-  const { meanwhile = () => Promise.resolve(), requests = [] } = options
-  const outcome = { exitCode: 0, stopped: EXIT.interrupted as number }
-  const commands = [benchCommand(async () => fake(requests, meanwhile))]
-  const fiber = Effect.runFork(
-    runCommandLine({ name: "horizon", summary: "Test", commands }, "1", ["bench", ...args], screen, outcome)
-  )
-  const said = async () => {
-    const exit = await Effect.runPromise(Fiber.await(fiber))
-    let code = outcome.exitCode
-    if (Exit.isFailure(exit)) {
-      const error = Cause.squash(exit.cause)
-      if (Cause.hasInterruptsOnly(exit.cause)) code = outcome.stopped
-      else if (error instanceof CommandFailure) {
-        code = error.exitCode
-        err.push(...error.lines)
-      } else throw error
-    }
-    return { code, out, err, drawn }
-  }
-  return { fiber, said }
+  const { interactive = false, meanwhile = () => Promise.resolve(), requests = [] } = options
+  const screen = new KeptScreen({ interactive, columns: 60 })
+  return startHorizon([benchCommand(async () => fake(requests, meanwhile))], ["bench", ...args], screen)
 }
 const bench = (...args: ReadonlyArray<string>) => start(args).said()
 

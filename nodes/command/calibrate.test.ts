@@ -1,12 +1,9 @@
 import type { CalibrateOptions } from "@horizon/bench/calibrate/calibrate.ts"
 import type { CalibrationDocument, CalibrationResult, StreamFigures } from "@horizon/core/measure/calibration.ts"
 import { EXIT } from "@horizon/core/measure/run.ts"
-import { Cause, Effect, Exit, Fiber } from "effect"
 import { expect, test } from "vitest"
 import { type Calibration, calibrateCommand } from "./calibrate.ts"
-import { CommandFailure } from "./command.ts"
-import { runCommandLine } from "./parse.ts"
-import type { Screen } from "./screen.ts"
+import { startHorizon } from "./command-line.fixture.ts"
 
 const figures = (change: Partial<StreamFigures> = {}): StreamFigures => ({
   sent: 1_000,
@@ -93,36 +90,12 @@ const calibration = (document: CalibrationDocument, asked: Asked, waits = false)
 
 const horizon = async (document: CalibrationDocument, ...args: ReadonlyArray<string>) => {
   const asked: Asked = { options: [], written: [] }
-  const { code, err, out } = await run(calibration(document, asked), args)
-  return { code, err, out, ...asked }
+  const said = await start(calibration(document, asked), args).said()
+  return { ...said, ...asked }
 }
 
-const start = (from: Calibration, args: ReadonlyArray<string>) => {
-  const out: Array<string> = []
-  const err: Array<string> = []
-  const screen: Screen = {
-    out: (line) => out.push(line),
-    err: (line) => err.push(line),
-    draw: () => {},
-    interactive: false,
-    colorOut: false,
-    colorErr: false,
-    columns: 100,
-    environment: {}
-  }
-  const outcome = { exitCode: 0, stopped: EXIT.interrupted as number }
-  const tree = { name: "horizon", summary: "Test", commands: [calibrateCommand(async () => from)] }
-  return { out, err, outcome, effect: runCommandLine(tree, "1.2.3", ["calibrate", ...args], screen, outcome) }
-}
-
-const run = async (from: Calibration, args: ReadonlyArray<string>) => {
-  const { effect, err, out, outcome } = start(from, args)
-  const exit = await Effect.runPromiseExit(effect)
-  if (Exit.isSuccess(exit)) return { code: outcome.exitCode, out, err }
-  const error = Cause.squash(exit.cause)
-  if (!(error instanceof CommandFailure)) throw error
-  return { code: error.exitCode, out, err: [...err, ...error.lines] }
-}
+const start = (from: Calibration, args: ReadonlyArray<string>) =>
+  startHorizon([calibrateCommand(async () => from)], ["calibrate", ...args])
 
 test("all streams within their bounds are exit code 0, the table on standard output, the way there on standard error", async () => {
   const said = await horizon(documentOf(result("delay-1ms", 0.02)))
@@ -175,10 +148,10 @@ test("a bad seed or an unknown name is bad use", async () => {
 
 test("Ctrl-C ends the measurement, waits for the lab to be taken away and keeps nothing", async () => {
   const asked: Asked = { options: [], written: [] }
-  const { effect } = start(calibration(documentOf(result("delay-1ms", 0)), asked, true), [])
-  const fiber = Effect.runFork(effect)
+  const { fiber, said } = start(calibration(documentOf(result("delay-1ms", 0)), asked, true), [])
   while (asked.options.length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
-  await Effect.runPromise(Fiber.interrupt(fiber))
+  fiber.interruptUnsafe()
+  expect((await said()).code).toBe(EXIT.interrupted)
   expect(asked.options[0].signal?.aborted).toBe(true)
   expect(asked.written).toEqual([])
 })

@@ -3,14 +3,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { RunRequest } from "@horizon/bench/runner/runner.ts"
 import { EXIT, type Run } from "@horizon/core/measure/run.ts"
-import { Cause, Effect, Exit, Fiber } from "effect"
 import { afterAll, expect, test } from "vitest"
-import { CommandFailure, type CommandSpec } from "./command.ts"
-import { type Outcome, runCommandLine } from "./parse.ts"
+import { KeptScreen, startHorizon } from "./command-line.fixture.ts"
 import { replayCommand } from "./replay.ts"
 import { reportCommand } from "./report.ts"
 import { type Runner, scenarioCommand } from "./scenario.ts"
-import type { Screen } from "./screen.ts"
 
 const root = mkdtempSync(join(tmpdir(), "horizon-command-"))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -87,60 +84,19 @@ const fakeRunner = (requests: Array<RunRequest> = []): Runner => ({
   }
 })
 
-interface Said {
-  readonly code: number
-  readonly out: ReadonlyArray<string>
-  readonly err: ReadonlyArray<string>
-  readonly drawn: string
-}
-
 const start = (args: ReadonlyArray<string>, options: { runner?: Runner; interactive?: boolean } = {}) => {
-  const out: Array<string> = []
-  const err: Array<string> = []
-  let drawn = ""
-  const screen: Screen = {
-    out: (line) => out.push(line),
-    err: (line) => err.push(line),
-    draw: (text) => {
-      drawn += text
-    },
-    interactive: options.interactive ?? false,
-    colorOut: false,
-    colorErr: false,
-    columns: 100,
-    environment: {}
-  }
-  const runner = options.runner ?? fakeRunner()
-  const tree: CommandSpec = {
-    name: "horizon",
-    summary: "Test",
-    commands: [
-      scenarioCommand(async () => runner),
-      replayCommand(async () => runner),
-      reportCommand(async () => ({
-        writeReport: async (directory) => ({ html: join(directory, "index.html") }),
-        writeBenchReport: async (directory) => join(directory, "bench.html")
-      }))
-    ]
-  }
-  const outcome: Outcome = { exitCode: 0, stopped: EXIT.interrupted }
-  const fiber = Effect.runFork(runCommandLine(tree, "1.2.3", args, screen, outcome))
-  const said = async (): Promise<Said> => {
-    const exit = await Effect.runPromise(Fiber.await(fiber))
-    let code = outcome.exitCode
-    if (Exit.isFailure(exit)) {
-      const error = Cause.squash(exit.cause)
-      if (Cause.hasInterruptsOnly(exit.cause)) code = outcome.stopped
-      else if (error instanceof CommandFailure) {
-        code = error.exitCode
-        err.push(...error.lines)
-      } else throw error
-    }
-    return { code, out, err, drawn }
-  }
-  return { fiber, said }
+  const { interactive = false, runner = fakeRunner() } = options
+  const commands = [
+    scenarioCommand(async () => runner),
+    replayCommand(async () => runner),
+    reportCommand(async () => ({
+      writeReport: async (directory) => ({ html: join(directory, "index.html") }),
+      writeBenchReport: async (directory) => join(directory, "bench.html")
+    }))
+  ]
+  return startHorizon(commands, args, new KeptScreen({ interactive }))
 }
-const horizon = (...args: ReadonlyArray<string>): Promise<Said> => start(args).said()
+const horizon = (...args: ReadonlyArray<string>) => start(args).said()
 
 test("help that is asked for is a result; help that is not is bad use and goes to standard error", async () => {
   const asked = await horizon("scenario", "run", "--help")

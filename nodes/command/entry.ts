@@ -30,7 +30,8 @@ export const main = async (): Promise<void> => {
   fiber.addObserver((exit) => end(exitCodeOf(exit, outcome, screen)))
 }
 
-const exitCodeOf = (exit: Exit.Exit<void, CommandFailure>, outcome: Outcome, screen: Screen): number => {
+/** The exit code of how a command line ended; what ended it is said on the screen. */
+export const exitCodeOf = (exit: Exit.Exit<void, CommandFailure>, outcome: Outcome, screen: Screen): number => {
   if (Exit.isSuccess(exit)) return outcome.exitCode
   if (Cause.hasInterruptsOnly(exit.cause)) return outcome.stopped
   const error = Cause.squash(exit.cause)

@@ -8,12 +8,9 @@ import { LabError } from "@horizon/bench/lab/lab-error.ts"
 import { type Guest, type GuestOptions, guestMissing } from "@horizon/bench/lab/uml/guest.ts"
 import type { GuestCommand, GuestOutput, GuestProcess } from "@horizon/bench/lab/uml/guest-line.ts"
 import { EXIT } from "@horizon/core/measure/run.ts"
-import { Cause, Effect, Exit, Fiber } from "effect"
 import { describe, expect, test, vi } from "vitest"
-import { CommandFailure } from "./command.ts"
+import { startHorizon } from "./command-line.fixture.ts"
 import { guestCommand, type Surroundings } from "./lab-guest.ts"
-import { runCommandLine } from "./parse.ts"
-import type { Screen } from "./screen.ts"
 
 /** A guest whose one command is played by the test. */
 class PlayedGuest implements Guest {
@@ -49,17 +46,6 @@ class PlayedGuest implements Guest {
   readonly close = async (): Promise<void> => void this.closed++
 }
 
-const SCREEN: Screen = {
-  out: () => {},
-  err: () => {},
-  draw: () => {},
-  interactive: false,
-  colorOut: false,
-  colorErr: false,
-  columns: 100,
-  environment: {}
-}
-
 class Collector extends Writable {
   text = ""
   override _write(chunk: Buffer, _: string, done: () => void): void {
@@ -75,7 +61,6 @@ const begin = (
   change: Partial<Surroundings> = {}
 ) => {
   const [stdout, stderr] = [new Collector(), new Collector()]
-  const outcome = { exitCode: 0, stopped: EXIT.interrupted as number }
   const surroundings: Surroundings = {
     stdin: Readable.from([]),
     stdout,
@@ -84,24 +69,12 @@ const begin = (
     environment: { HOME: "/root", EMPTY: undefined },
     ...change
   }
-  const tree = {
-    name: "lab",
-    summary: "Test",
-    commands: [
-      guestCommand(
-        async () => ({ bootGuest: boot }),
-        () => surroundings
-      )
-    ]
-  }
-  const fiber = Effect.runFork(runCommandLine(tree, "1.2.3", ["guest", ...args], SCREEN, outcome))
-  const ended = Effect.runPromise(Fiber.await(fiber)).then((exit) => {
-    if (Exit.isSuccess(exit)) return { code: outcome.exitCode, said: "" }
-    if (Cause.hasInterruptsOnly(exit.cause)) return { code: outcome.stopped, said: "" }
-    const error = Cause.squash(exit.cause)
-    if (!(error instanceof CommandFailure)) throw error
-    return { code: error.exitCode, said: error.lines.join("\n") }
-  })
+  const command = guestCommand(
+    async () => ({ bootGuest: boot }),
+    () => surroundings
+  )
+  const { fiber, said } = startHorizon([command], ["guest", ...args])
+  const ended = said()
   return { ended, fiber, stdout, stderr }
 }
 
@@ -177,17 +150,17 @@ test("what this machine lacks is said, with the exit code of what is skipped", a
   const boot = async (): Promise<Guest> => {
     throw new LabError("missing", "a guest … is not installed: apt install user-mode-linux")
   }
-  expect(await begin(boot, ["--", "ls"]).ended).toEqual({
+  expect(await begin(boot, ["--", "ls"]).ended).toMatchObject({
     code: EXIT.skipped,
-    said: "horizon: a guest … is not installed: apt install user-mode-linux"
+    err: ["horizon: a guest … is not installed: apt install user-mode-linux"]
   })
 })
 
 test("a memory that is none, and no command, are bad use", async () => {
   const boot = () => Promise.reject(new Error("is not reached"))
-  expect(await begin(boot, ["--memory", "3x", "--", "ls"]).ended).toEqual({
+  expect(await begin(boot, ["--memory", "3x", "--", "ls"]).ended).toMatchObject({
     code: EXIT.usage,
-    said: 'horizon: --memory "3x" is not a number of MiB from 64 to 65536'
+    err: ['horizon: --memory "3x" is not a number of MiB from 64 to 65536']
   })
   expect((await begin(boot, ["--memory", "32", "--", "ls"]).ended).code).toBe(EXIT.usage)
   expect((await begin(boot, []).ended).code).toBe(EXIT.usage)

@@ -1,12 +1,9 @@
 import { LabError } from "@horizon/bench/lab/lab-error.ts"
 import type { LabRecord } from "@horizon/bench/lab/registry.ts"
 import { EXIT } from "@horizon/core/measure/run.ts"
-import { Cause, Effect, Exit } from "effect"
 import { expect, test } from "vitest"
-import { CommandFailure } from "./command.ts"
+import { runHorizon } from "./command-line.fixture.ts"
 import { type Labs, labCommand } from "./lab.ts"
-import { runCommandLine } from "./parse.ts"
-import type { Screen } from "./screen.ts"
 
 const record = (change: Partial<LabRecord>): LabRecord => ({
   format: "horizon-lab/1",
@@ -33,27 +30,7 @@ const labs = (records: Array<LabRecord>, asked: Array<boolean> = []): Labs => ({
   }
 })
 
-const horizon = async (from: Labs, ...args: ReadonlyArray<string>) => {
-  const out: Array<string> = []
-  const err: Array<string> = []
-  const screen: Screen = {
-    out: (line) => out.push(line),
-    err: (line) => err.push(line),
-    draw: () => {},
-    interactive: false,
-    colorOut: false,
-    colorErr: false,
-    columns: 100,
-    environment: {}
-  }
-  const outcome = { exitCode: 0, stopped: EXIT.interrupted as number }
-  const tree = { name: "horizon", summary: "Test", commands: [labCommand(async () => from)] }
-  const exit = await Effect.runPromiseExit(runCommandLine(tree, "1.2.3", args, screen, outcome))
-  if (Exit.isSuccess(exit)) return { code: outcome.exitCode, out, err }
-  const error = Cause.squash(exit.cause)
-  if (!(error instanceof CommandFailure)) throw error
-  return { code: error.exitCode, out, err: [...err, ...error.lines] }
-}
+const horizon = (from: Labs, ...args: ReadonlyArray<string>) => runHorizon([labCommand(async () => from)], args)
 
 test("lab list says whose each lab is, and that dead ones can be taken away", async () => {
   const said = await horizon(labs([record({}), record({ id: "hz-dead", purpose: "calibrate" })]), "lab", "list")
@@ -76,7 +53,7 @@ test("lab list --json is the records, each with whether its runner runs", async 
 test("lab clean takes away the dead and leaves the living alone, unless all are asked for", async () => {
   const asked: Array<boolean> = []
   const there = labs([record({}), record({ id: "hz-dead" })], asked)
-  expect(await horizon(there, "lab", "clean")).toEqual({
+  expect(await horizon(there, "lab", "clean")).toMatchObject({
     code: 0,
     out: ["hz-dead: 1 process, 2 namespaces, 0 folders"],
     err: ["1 lab left alone, whose runner still runs; --all takes those away too"]

@@ -1,25 +1,14 @@
 import { expect, test } from "vitest"
+import { KeptScreen } from "./command-line.fixture.ts"
 import { Progress } from "./progress.ts"
-import type { Screen } from "./screen.ts"
 
 const make = (interactive: boolean, columns = 120) => {
-  const lines: Array<string> = []
-  const draws: Array<string> = []
   const clock = { nowMs: 0 }
-  const screen: Screen = {
-    out: () => {},
-    err: (line) => lines.push(line),
-    draw: (text) => draws.push(text),
-    interactive,
-    colorOut: false,
-    colorErr: false,
-    columns,
-    environment: {}
-  }
+  const screen = new KeptScreen({ interactive, columns })
   const progress = new Progress(screen, () => clock.nowMs)
   progress.handle({ kind: "planned", runs: 1, workers: 1 })
   progress.handle({ kind: "started", scenario: "swarm", world: "simulated", seed: 7 })
-  return { progress, lines, draws, clock }
+  return { progress, lines: screen.errLines, draws: screen.draws, clock }
 }
 
 test("the drawn line has name, seed, bar, time, percentage, speed and rest", () => {

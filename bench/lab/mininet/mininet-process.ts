@@ -1,10 +1,11 @@
 /** topology.py at work in namespaces of its own, and what it says. */
 
 import { type ChildProcess, spawn } from "node:child_process"
-import { accessSync, constants, readdirSync, readFileSync, readlinkSync } from "node:fs"
+import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 import { createInterface } from "node:readline"
 import type { Readable, Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
+import { canRun, missingTool } from "../command.ts"
 import { LabError } from "../lab-error.ts"
 import type { ExportedTopology } from "./export.ts"
 
@@ -69,7 +70,7 @@ export class MininetProcess {
         resolve()
       })
     })
-    if (child.pid === undefined) throw new LabError("missing", "setpriv is not installed: apt install util-linux")
+    if (child.pid === undefined) throw new LabError("missing", missingTool("setpriv") ?? "setpriv does not start")
     this.pid = child.pid
     // What it is told after its end is lost, and its end is seen anyway.
     child.stdin.on("error", () => {})
@@ -165,14 +166,5 @@ const statusOf = (pid: number, field: string): string => {
     return new RegExp(`^${field}:\t(.*)$`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? ""
   } catch {
     return ""
-  }
-}
-
-const canRun = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
   }
 }

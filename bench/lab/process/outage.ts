@@ -52,11 +52,7 @@ export class Outage {
   /** Puts one rule into force instead of the one before; the connections that were ignored stay remembered. */
   private async load(rule: string): Promise<void> {
     const table = `ip horizon_outage_${this.port}`
-    const [command, ...args] = [...this.enter, "nft", "-f", "-"]
-    await run(
-      command,
-      args,
-      `
+    const input = `
       table ${table} {
         set ignored {
           type ipv4_addr . inet_service
@@ -69,6 +65,6 @@ export class Outage {
       flush chain ${table} input
       add rule ${table} input ${rule}
       `
-    )
+    await run([...this.enter, "nft", "-f", "-"], { input })
   }
 }

@@ -8,9 +8,9 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process"
-import { accessSync, constants } from "node:fs"
 import type { Duplex } from "node:stream"
 import { fileURLToPath } from "node:url"
+import { canRun } from "../command.ts"
 import { LabError } from "../lab-error.ts"
 import { type GuestCommand, GuestLine, type GuestOutput, type GuestProcess } from "./guest-line.ts"
 
@@ -228,14 +228,5 @@ const within = async <A>(ms: number, work: Promise<A>, otherwise: string): Promi
     return await Promise.race([work, late])
   } finally {
     clearTimeout(timer)
-  }
-}
-
-const canRun = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
   }
 }

@@ -14,10 +14,11 @@
  */
 
 import type { LinkSpec } from "@horizon/core/link/spec.ts"
-import { forEachFew, ipBatch, run, runIn } from "../command.ts"
+import { forEachFew, run } from "../command.ts"
 import { ImpairedDevice } from "../impaired-device.ts"
 import { LabError } from "../lab-error.ts"
 import type { LinkCount, LinkDriver, LinkEnd, LinkEnds, LinkWay, MakeLinkDriver } from "../link-driver.ts"
+import { ipBatch, runIn } from "../network-tools.ts"
 import { recordNamespaces } from "../registry.ts"
 import { type DeviceCount, deviceCounts, toCount } from "../veth.ts"
 import { bootGuest, type Guest, guestMissing } from "./guest.ts"
@@ -102,7 +103,7 @@ class Box {
   }
 
   async open(): Promise<void> {
-    await run("ip", ["netns", "add", this.namespace])
+    await run(["ip", "netns", "add", this.namespace])
     const links = [...this.links.values()]
     const ends = links.flatMap(({ host, subnet }) => [host, subnet])
     const guest = await bootGuest({
@@ -160,7 +161,7 @@ class Box {
   async close(): Promise<void> {
     // The TAPs end with the guest.
     await this.guest?.close()
-    await run("ip", ["netns", "del", this.namespace]).catch(() => {})
+    await run(["ip", "netns", "del", this.namespace]).catch(() => {})
   }
 
   /** Moves the TAPs to the ends of their links. */
@@ -174,7 +175,7 @@ class Box {
     )
     await forEachFew(ends, async ({ end }) => {
       // Without checksums of the device there is no segmentation by it either; and what netem corrupts is found out by its receiver.
-      await runIn(end.namespace, "ethtool", ["-K", end.device, "tx", "off"])
+      await runIn(end.namespace, ["ethtool", "-K", end.device, "tx", "off"])
       await ipBatch([`link set dev ${end.device} up`], end.namespace)
     })
   }
