@@ -3,7 +3,7 @@
 import type { BenchRow, BenchTable } from "@horizon/core/measure/bench.ts"
 import type { TimeSeries } from "@horizon/core/measure/document.ts"
 import { nativeMissing } from "@horizon/real/native.ts"
-import { missingTool } from "../net/command.ts"
+import { missingTool } from "../lab/command.ts"
 import { pairMissing } from "../net/pair.ts"
 import { tunMissing } from "../peers/peer.ts"
 import { type Snapshot, valueIn } from "../soak/node-figures.ts"
@@ -122,30 +122,40 @@ const bookTable = (outcome: SoakOutcome): BenchTable => ({
     { name: "in", title: "in", unit: "packets", better: "more", chart: false },
     { name: "out", title: "out", unit: "packets", better: "more", chart: false },
     { name: "dropped", title: "dropped", unit: "packets", better: "less", chart: false },
-    { name: "own", title: "the session's own", unit: "packets", better: "less", chart: false },
+    { name: "own", title: "the node's own", unit: "packets", better: "less", chart: false },
     { name: "unexplained", title: "unexplained", unit: "packets", better: "less", chart: false }
   ],
-  rows: booksOf(outcome).map(({ dropped, node, own, packetsIn, packetsOut, sentence, unexplained }) => {
-    const reasons = Object.entries(dropped).map(([reason, count]) => `${reason} ${count.toLocaleString("en")}`)
+  rows: booksOf(outcome).map(({ dropped, kept, made, node, packetsIn, packetsOut, sentence, unexplained }) => {
+    const about = [wordsOf("dropped", dropped), wordsOf("ended here", kept), wordsOf("began here", made)].filter(
+      Boolean
+    )
     return {
       name: `${node}: ${sentence}`,
       title: `${node}: ${sentence}`,
       kind: "ours",
-      ...(reasons.length === 0 ? {} : { about: `dropped: ${reasons.join(", ")}` }),
+      ...(about.length === 0 ? {} : { about: about.join("; ") }),
       figures: figuresOf({
         in: [packetsIn],
         out: [packetsOut],
-        dropped: [Object.values(dropped).reduce((sum, count) => sum + count, 0)],
-        own: [own],
+        dropped: [sumOf(dropped)],
+        own: [sumOf(kept) + sumOf(made)],
         unexplained: [unexplained]
       })
     }
   })
 })
 
+const wordsOf = (title: string, counts: Readonly<Record<string, number>>): string => {
+  const words = Object.entries(counts).map(([name, count]) => `${name} ${count.toLocaleString("en")}`)
+  return words.length === 0 ? "" : `${title}: ${words.join(", ")}`
+}
+
+const sumOf = (counts: Readonly<Record<string, number>>): number =>
+  Object.values(counts).reduce((sum, count) => sum + count, 0)
+
 const lossTable = (outcome: SoakOutcome): BenchTable => ({
   name: "losses",
-  title: "Datagrams between the nodes",
+  title: "Datagrams with data between the nodes",
   rowTitle: "direction",
   columns: [
     { name: "sent", title: "sent", unit: "packets", better: "more", chart: false },

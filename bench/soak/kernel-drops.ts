@@ -1,6 +1,6 @@
 /** What the kernel threw away on the way between two nodes, by the counters that it has: so that every loss has a name. */
 
-import { run } from "../net/command.ts"
+import { run } from "../lab/command.ts"
 import type { PairEnd } from "../net/pair.ts"
 
 /** Counters by name, such as `a: UDP receive buffer full`. */

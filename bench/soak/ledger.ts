@@ -1,9 +1,14 @@
 /**
- * The books of gateway and client: of what goes into each stage of a node, all comes out, is dropped for a named reason, or is the session's
- * own (pings and proofs, of which there are few each second). Each balance is of the packets between two snapshots of one node.
+ * The books of gateway and client: of what goes into each stage of a node, all comes out, is dropped for a named reason, or is the node's own
+ * and counted as such (handshakes, probes, pings, proofs). Each balance is an exact equation between two snapshots of one node, without an
+ * allowance: one packet that is lost, made or counted twice is seen.
+ *
+ * That holds while packets are on their way too. A node is one thread, and whatever brings packets (a socket, an interface, a timer) is one call
+ * that hands all of them through the stages and flushes what came of them before it returns (SessionShell). Figures are taken in a call of
+ * their own, so no packet is between two stages then.
  */
 
-import { type Snapshot, sumIn, valueIn } from "./node-figures.ts"
+import { type Snapshot, valueIn } from "./node-figures.ts"
 
 export interface Balance {
   readonly node: string
@@ -13,149 +18,126 @@ export interface Balance {
   readonly packetsOut: number
   /** Dropped, by reason. */
   readonly dropped: Readonly<Record<string, number>>
-  /** Made or kept by the session itself. */
-  readonly own: number
-  /** What is left when all that is explained: 0 if the books balance. */
+  /** The node's own packets that end here, and those that begin here, by what they are. */
+  readonly kept: Readonly<Record<string, number>>
+  readonly made: Readonly<Record<string, number>>
+  /** What is left when all that is explained: 0 if the books balance, below 0 if more came out than went in. */
   readonly unexplained: number
 }
 
-/** So many packets, and so many more in each second. */
-interface Quota {
-  readonly once: number
-  readonly perSecond: number
-}
-/** A session's own: a ping and a pong each way, a proof each way; and some for a moment of repetition. */
-const SESSION: Quota = { once: 16, perSecond: 8 }
-/** Datagrams outside of sessions: a handshake, and now and then a probe of how far a gateway is. */
-const HANDSHAKES: Quota = { once: 12, perSecond: 0.5 }
-
-/** Who a session's own packets are with: they are added to what comes out of a stage, or missing from it. */
-type Own = "added" | "kept" | "none"
-
+/** Names of figures, without the node's; a name that ends in a point means all that begin so. */
 interface Stage {
   readonly sentence: string
-  readonly packetsIn: (values: Values) => number
-  readonly packetsOut: (values: Values) => number
-  /** Prefixes or names of the figures that count what this stage drops. */
-  readonly drops: ReadonlyArray<string>
-  readonly own: Own
-  /** How many of its own there may be; those of a session if left out. */
-  readonly quota?: Quota
-}
-
-/** Figures of one node, as differences of two snapshots. */
-class Values {
-  private readonly from: Snapshot
-  private readonly to: Snapshot
-  private readonly node: string
-
-  constructor(node: string, from: Snapshot, to: Snapshot) {
-    this.node = node
-    this.from = from
-    this.to = to
-  }
-
-  get(name: string): number {
-    return valueIn(this.to, `${this.node}.${name}`) - valueIn(this.from, `${this.node}.${name}`)
-  }
-
-  sum(prefix: string): number {
-    return sumIn(this.to, `${this.node}.${prefix}`) - sumIn(this.from, `${this.node}.${prefix}`)
-  }
-
-  /** Those that are not zero, by the end of their name. */
-  named(prefix: string): Record<string, number> {
-    const named: Record<string, number> = {}
-    const whole = `${this.node}.${prefix}`
-    for (const name of this.to.values.keys()) {
-      if (!name.startsWith(whole)) continue
-      const value = this.get(name.slice(this.node.length + 1))
-      if (value !== 0) named[name === whole ? prefix : name.slice(whole.length)] = value
-    }
-    return named
-  }
+  readonly packetsIn: ReadonlyArray<string>
+  readonly packetsOut: ReadonlyArray<string>
+  readonly dropped?: ReadonlyArray<string>
+  readonly kept?: ReadonlyArray<string>
+  readonly made?: ReadonlyArray<string>
 }
 
 const RECEIVED: Stage = {
   sentence: "datagrams received = datagrams opened + dropped by the session + of handshakes and probes",
-  packetsIn: (values) => values.get("udp.packets-in"),
-  packetsOut: (values) => values.get("session.packets-in"),
-  drops: ["datagram-dropped."],
-  own: "kept",
-  quota: HANDSHAKES
+  packetsIn: ["udp.packets-in"],
+  packetsOut: ["session.packets-in"],
+  dropped: ["datagram-dropped."],
+  kept: ["handshake.packets-in", "probe.packets-in"],
+  // What is dropped after it was opened is among both; the next stage has it.
+  made: ["session.discarded"]
 }
 const SENT: Stage = {
   sentence: "datagrams sealed + of handshakes and probes = datagrams sent + refused by the system",
-  packetsIn: (values) => values.get("session.packets-out"),
-  packetsOut: (values) => values.get("udp.packets-out"),
-  drops: ["udp.drops-out"],
-  own: "added",
-  quota: HANDSHAKES
+  packetsIn: ["session.packets-out"],
+  packetsOut: ["udp.packets-out"],
+  dropped: ["udp.drops-out"],
+  made: ["handshake.packets-out", "probe.packets-out"]
 }
 
 /** All that the gateway's switch decided upon. */
-const fates = (values: Values): number => values.get("delivered") + values.sum("dropped.")
+const FATES = ["delivered", "dropped."]
 
 const STAGES: Readonly<Record<string, ReadonlyArray<Stage>>> = {
   gateway: [
     RECEIVED,
     {
       sentence: "datagrams opened + packets of the host = packets switched + the session's own",
-      packetsIn: (values) => values.get("session.packets-in") + values.get("tun.packets-in"),
-      packetsOut: fates,
-      drops: [],
-      own: "kept"
+      packetsIn: ["session.packets-in", "tun.packets-in"],
+      packetsOut: FATES,
+      dropped: ["session.discarded"],
+      kept: ["session.control-in"]
     },
     {
       sentence: "packets switched = to members + to the host + dropped by the switch",
-      packetsIn: fates,
-      packetsOut: (values) => values.get("forwarded") + values.get("tun.packets-out"),
-      drops: ["dropped.", "tun.drops-out"],
-      own: "none"
+      packetsIn: FATES,
+      packetsOut: ["forwarded", "tun.packets-out"],
+      dropped: ["dropped.", "tun.drops-out"],
+      // A packet to all goes no further; its copies do. An ICMP error goes out for a packet that is dropped.
+      kept: ["broadcasts"],
+      made: ["broadcast-copies", "unreachables"]
     },
     {
       sentence: "packets to members + the session's own = datagrams sealed",
-      packetsIn: (values) => values.get("forwarded"),
-      packetsOut: (values) => values.get("session.packets-out"),
-      drops: [],
-      own: "added"
+      packetsIn: ["forwarded"],
+      packetsOut: ["session.packets-out"],
+      made: ["session.control-out"]
     },
     SENT
   ],
   client: [
     RECEIVED,
     {
-      sentence: "datagrams opened = packets to the host + dropped + the session's own",
-      packetsIn: (values) => values.get("session.packets-in"),
-      packetsOut: (values) => values.get("tun.packets-out"),
-      drops: ["dropped.noInterface", "dropped.notForHost", "tun.drops-out"],
-      own: "kept"
+      sentence: "datagrams opened = packets to the host + dropped + the session's own and proofs",
+      packetsIn: ["session.packets-in"],
+      packetsOut: ["tun.packets-out"],
+      dropped: [
+        "dropped.noInterface",
+        "dropped.notForHost",
+        "dropped.notOpen",
+        "dropped.notTunnel",
+        "session.discarded",
+        "tun.drops-out"
+      ],
+      kept: ["session.control-in", "proof.packets-in"]
     },
     {
-      sentence: "packets of the host + the session's own = datagrams sealed + dropped",
-      packetsIn: (values) => values.get("tun.packets-in"),
-      packetsOut: (values) => values.get("session.packets-out"),
-      drops: ["dropped.noSession", "dropped.notOwn", "dropped.notSent"],
-      own: "added"
+      sentence: "packets of the host + the session's own and proofs = datagrams sealed + dropped",
+      packetsIn: ["tun.packets-in"],
+      packetsOut: ["session.packets-out"],
+      dropped: ["dropped.noSession", "dropped.notOwn", "dropped.notSent"],
+      made: ["session.control-out", "proof.packets-out"]
     },
     SENT
   ]
 }
 
-/** The balances of `gateway` or `client` between two of its snapshots, of the same session. */
-export const balancesOf = (node: string, from: Snapshot, to: Snapshot): ReadonlyArray<Balance> => {
-  const values = new Values(node, from, to)
-  const seconds = (to.monotonicNs - from.monotonicNs) / 1e9
-  return (STAGES[node] ?? []).map((stage) => balanceOf(node, stage, values, seconds))
+/** The balances of `gateway` or `client` between two of its snapshots, with the same interface in both. */
+export const balancesOf = (node: string, from: Snapshot, to: Snapshot): ReadonlyArray<Balance> =>
+  (STAGES[node] ?? []).map((stage) => {
+    const moved = (figures: ReadonlyArray<string> = []) => named(node, figures, from, to)
+    const packetsIn = sumOf(moved(stage.packetsIn))
+    const packetsOut = sumOf(moved(stage.packetsOut))
+    const [dropped, kept, made] = [moved(stage.dropped), moved(stage.kept), moved(stage.made)]
+    const unexplained = packetsIn + sumOf(made) - packetsOut - sumOf(dropped) - sumOf(kept)
+    return { node, sentence: stage.sentence, packetsIn, packetsOut, dropped, kept, made, unexplained }
+  })
+
+/** By how much figures of `node` have grown, by name, without those that have not. */
+const named = (
+  node: string,
+  figures: ReadonlyArray<string>,
+  from: Snapshot,
+  to: Snapshot
+): Readonly<Record<string, number>> => {
+  const grown: Record<string, number> = {}
+  for (const figure of figures) {
+    const whole = `${node}.${figure}`
+    const names = figure.endsWith(".") ? [...to.values.keys()].filter((name) => name.startsWith(whole)) : [whole]
+    for (const name of names) {
+      const value = valueIn(to, name) - valueIn(from, name)
+      if (value !== 0) grown[name === whole ? figure : name.slice(whole.length)] = value
+    }
+  }
+  return grown
 }
 
-const balanceOf = (node: string, stage: Stage, values: Values, seconds: number): Balance => {
-  const { once, perSecond } = stage.quota ?? SESSION
-  const packetsIn = stage.packetsIn(values)
-  const packetsOut = stage.packetsOut(values)
-  const dropped: Record<string, number> = Object.assign({}, ...stage.drops.map((prefix) => values.named(prefix)))
-  const lost = Object.values(dropped).reduce((sum, count) => sum + count, 0)
-  const left = stage.own === "added" ? packetsOut + lost - packetsIn : packetsIn - packetsOut - lost
-  const own = stage.own === "none" ? 0 : Math.min(Math.max(left, 0), once + perSecond * seconds)
-  return { node, sentence: stage.sentence, packetsIn, packetsOut, dropped, own, unexplained: left - own }
-}
+const sumOf = (counts: Readonly<Record<string, number>>): number =>
+  Object.values(counts).reduce((sum, count) => sum + count, 0)

@@ -1,9 +1,9 @@
 /** The load of a soak: TCP as fast as it goes and UDP at a rate, both ways at once, through the tunnel. */
 
 import { floorProgram } from "../floor/floor.ts"
+import { run } from "../lab/command.ts"
 import { LabError } from "../lab/lab-error.ts"
 import type { Child } from "../net/child.ts"
-import { run } from "../net/command.ts"
 import type { Pair } from "../net/pair.ts"
 import { transfer } from "../net/udp-program.ts"
 import type { Tunnel } from "../peers/peer.ts"

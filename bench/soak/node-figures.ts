@@ -1,16 +1,16 @@
-/** The figures that nodes write into their traces, put together again: what a node says in one breath is one snapshot. */
+/** The figures that nodes write into their traces, put together again: all that a node says of one moment is one snapshot. */
 
 import type { TraceEventLine } from "@horizon/real/trace.ts"
 
 /** All figures of a node at one moment, by name. */
 export interface Snapshot {
-  /** CLOCK_MONOTONIC. */
+  /** CLOCK_MONOTONIC, of the first figure. */
   readonly monotonicNs: number
   readonly values: ReadonlyMap<string, number>
 }
 
-/** A node takes its figures at one moment and writes them one behind the other; those of the next moment come a second later at least. */
-const BREATH_NS = 200_000_000
+/** A node takes all its figures in one call and writes them one behind the other, this one first. */
+const FIRST = "sessions"
 
 export class NodeFigures {
   private readonly snapshots = new Map<string, Array<{ monotonicNs: number; values: Map<string, number> }>>()
@@ -21,14 +21,13 @@ export class NodeFigures {
     const { name, value } = line.fields as { readonly name: string; readonly value: number }
     const all = this.snapshots.get(node) ?? []
     this.snapshots.set(node, all)
-    const last = all.at(-1)
-    if (last !== undefined && line.monotonicNs - last.monotonicNs < BREATH_NS) last.values.set(name, value)
-    else all.push({ monotonicNs: line.monotonicNs, values: new Map([[name, value]]) })
+    if (name === `${node}.${FIRST}`) all.push({ monotonicNs: line.monotonicNs, values: new Map() })
+    all.at(-1)?.values.set(name, value)
   }
 
-  /** In the order of time. */
+  /** In the order of time. The last one is left out: only the next tells that it is whole. */
   of(node: string): ReadonlyArray<Snapshot> {
-    return this.snapshots.get(node) ?? []
+    return (this.snapshots.get(node) ?? []).slice(0, -1)
   }
 }
 

@@ -70,8 +70,8 @@ export const runSoak = async (options: SoakOptions): Promise<SoakOutcome> => {
       payloadBytes: UDP_PAYLOAD_BYTES,
       signal
     }).finally(() => clearInterval(ticker))
-    // What was on its way has arrived, and both have written down their last figures.
-    await pause((options.sampleSeconds * 2 + 0.5) * 1000)
+    // What was on its way has arrived, both have written down their last figures, and the next ones, without which those do not count.
+    await pause((options.sampleSeconds * 3 + 0.5) * 1000)
     const after = await kernelDrops(pair)
     return { idleRatio, load, kernelDrops: dropsBetween(before, after), ...record.result() }
   } catch (error) {

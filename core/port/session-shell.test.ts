@@ -117,4 +117,34 @@ test("a shell at rest throws datagrams away and its timer stands still", () => {
   shell.rest()
   receive(300, 2)
   expect([log, armedNs()]).toEqual([[], Number.POSITIVE_INFINITY])
+  expect(shell.unattended).toBe(2)
+})
+
+test("what comes behind the datagram that ended the machine's time is thrown away and counted", () => {
+  const { shell, machine, log, receive } = start()
+  shell.drive(machine, () => shell.rest())
+  log.length = 0
+  receive(300, 4)
+  expect([log, shell.unattended]).toEqual([["datagram 0 at 300", "send 1"], 3])
+})
+
+test("nothing stays in the outbox after a batch, a timer or work of a fiber, so that figures taken in between are whole", () => {
+  const { shell, machine, companion, receive, fire } = start()
+  const write = (): void => shell.outbox.commit(shell.outbox.next() + 10)
+  machine.handleTimeout = companion.handleTimeout = (nowNs) => {
+    machine.dueNs = companion.dueNs = nowNs + 500
+    write()
+  }
+  companion.dueNs = 500
+  const waiting = (work: () => void): number => {
+    work()
+    return shell.outbox.count
+  }
+  expect(waiting(() => shell.drive(machine, write, companion))).toBe(0)
+  expect(waiting(() => receive(300, 3))).toBe(0)
+  expect(waiting(() => fire(500))).toBe(0)
+  expect(waiting(() => shell.act(write))).toBe(0)
+  shell.enter(900)
+  expect(waiting(write)).toBe(1)
+  expect(waiting(() => shell.leave())).toBe(0)
 })

@@ -31,6 +31,8 @@ export class SessionShell {
   nowNs: number
   /** Where the machine writes what is to be sent. */
   readonly outbox: Outbox
+  /** Datagrams thrown away because there was no machine to take them. */
+  unattended = 0
   private readonly clock: Clock["Service"]
   private readonly timer: Timer
   private machine: Driven | undefined
@@ -61,7 +63,7 @@ export class SessionShell {
     this.leave()
   }
 
-  /** Drives nothing: datagrams are thrown away. */
+  /** Drives nothing: datagrams are thrown away, and counted. */
   rest(): void {
     this.machine = undefined
     this.companion = undefined
@@ -93,10 +95,12 @@ export class SessionShell {
 
   private take(nowNs: number, rx: DatagramBatch, first: number, end: number): void {
     this.machine?.prepare?.(rx, first, end)
-    for (let i = first; i < end && this.machine !== undefined; i++) {
-      this.machine.handleDatagram(nowNs, rx, i)
+    let next = first
+    for (; next < end && this.machine !== undefined; next++) {
+      this.machine.handleDatagram(nowNs, rx, next)
       this.drain()
     }
+    this.unattended += end - next
   }
 
   private handleTimeout(nowNs: number): void {

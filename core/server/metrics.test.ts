@@ -1,7 +1,7 @@
 import { expect, test } from "vitest"
 import type { SessionInfo } from "../machine/session/session.ts"
 import type { TraceWriter } from "../port/trace.ts"
-import { heartbeatMetrics, traceFigures, traceSessions } from "./metrics.ts"
+import { heartbeatMetrics, traceFigures, traceTraffic } from "./metrics.ts"
 
 const socket = {
   stats: () => ({ packetsIn: 1, bytesIn: 2, packetsOut: 3, bytesOut: 4, dropsIn: 5, dropsOut: 6 })
@@ -51,13 +51,25 @@ test("what passed a socket and the figures that only its implementation has go i
   ])
 })
 
-test("the packets of all established sessions go into the trace as one sum", () => {
+test("what an endpoint has taken and made goes into the trace by kind, with what came while there was none", () => {
   const samples: Array<unknown> = []
-  const trace: TraceWriter = (_, fields) => samples.push(fields)
-  const infos = [{ packetsIn: 3, packetsOut: 5 }, undefined, { packetsIn: 4, packetsOut: 0 }]
-  traceSessions("gateway.session", infos as ReadonlyArray<SessionInfo | undefined>, trace)
+  const trace: TraceWriter = (_, fields) => samples.push([fields["name" as never], fields["value" as never]])
+  const traffic = { packetsIn: 7, packetsOut: 5, controlIn: 3, controlOut: 2, handshakesIn: 6, handshakesOut: 4 }
+  traceTraffic("gateway", { ...traffic, discarded: 0 }, 0, trace)
+  const always = [
+    ["gateway.session.packets-in", 7],
+    ["gateway.session.packets-out", 5],
+    ["gateway.session.control-in", 3],
+    ["gateway.session.control-out", 2],
+    ["gateway.handshake.packets-in", 6],
+    ["gateway.handshake.packets-out", 4]
+  ]
+  expect(samples.splice(0)).toEqual(always)
+  traceTraffic("gateway", { ...traffic, discarded: 1 }, 9, trace)
   expect(samples).toEqual([
-    { name: "gateway.session.packets-in", value: 7, unit: "packets" },
-    { name: "gateway.session.packets-out", value: 5, unit: "packets" }
+    ...always.slice(0, 4),
+    ["gateway.session.discarded", 1],
+    ...always.slice(4),
+    ["gateway.datagram-dropped.unattended", 9]
   ])
 })

@@ -1,7 +1,8 @@
 /** Figures that every kind of server has: what it tells the broker with each heartbeat, and what its sockets and devices say of themselves. */
 
 import type { ServerMetrics } from "../api/server.ts"
-import type { ServerEndpoint, SessionInfo } from "../machine/session/session.ts"
+import type { ServerEndpoint } from "../machine/session/session.ts"
+import type { SessionTraffic } from "../machine/session/traffic.ts"
 import type { TraceWriter } from "../port/trace.ts"
 import type { UdpSocket } from "../port/udp.ts"
 
@@ -60,15 +61,21 @@ export const traceFigures = (name: string, from: Figured, trace: TraceWriter): v
     trace("sample", { name: `${name}.${kebab(figure)}`, value, unit: "" })
 }
 
-/** Writes the packets, control packets too, of the sessions that are established now into the trace, as `name.…`. */
-export const traceSessions = (name: string, sessions: Iterable<SessionInfo | undefined>, trace: TraceWriter): void => {
-  let [packetsIn, packetsOut] = [0, 0]
-  for (const info of sessions) {
-    packetsIn += info?.packetsIn ?? 0
-    packetsOut += info?.packetsOut ?? 0
-  }
-  trace("sample", { name: `${name}.packets-in`, value: packetsIn, unit: "packets" })
-  trace("sample", { name: `${name}.packets-out`, value: packetsOut, unit: "packets" })
+/**
+ * Writes what an endpoint has taken and made, by kind, into the trace: with the socket's figures and the drops every datagram of the node is
+ * accounted for (core/machine/session/traffic.ts says how). `unattended` came while there was no endpoint (SessionShell).
+ */
+export const traceTraffic = (name: string, traffic: SessionTraffic, unattended: number, trace: TraceWriter): void => {
+  const packets = (figure: string, value: number): void =>
+    trace("sample", { name: `${name}.${figure}`, value, unit: "packets" })
+  packets("session.packets-in", traffic.packetsIn)
+  packets("session.packets-out", traffic.packetsOut)
+  packets("session.control-in", traffic.controlIn)
+  packets("session.control-out", traffic.controlOut)
+  if (traffic.discarded > 0) packets("session.discarded", traffic.discarded)
+  packets("handshake.packets-in", traffic.handshakesIn)
+  packets("handshake.packets-out", traffic.handshakesOut)
+  if (unattended > 0) packets("datagram-dropped.unattended", unattended)
 }
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)

@@ -18,7 +18,7 @@ import { Lifecycle } from "@horizon/core/port/lifecycle.ts"
 import { SessionShell } from "@horizon/core/port/session-shell.ts"
 import { Trace } from "@horizon/core/port/trace.ts"
 import { Tun } from "@horizon/core/port/tun.ts"
-import type { Udp, UdpSocket } from "@horizon/core/port/udp.ts"
+import type { Udp } from "@horizon/core/port/udp.ts"
 import { badSetting, fromKeys, NodeError } from "@horizon/core/server/node-error.ts"
 import { every } from "@horizon/core/server/server.ts"
 import { pinnedBrokerKey } from "@horizon/core/server/settings.ts"
@@ -26,7 +26,7 @@ import { bindSocket } from "@horizon/core/server/socket.ts"
 import { Effect, type Scope } from "effect"
 import { Connector } from "./connector.ts"
 import { Gateways } from "./gateways.ts"
-import { traceSamples } from "./metrics.ts"
+import { type ClientParts, traceSamples } from "./metrics.ts"
 import { personalKey } from "./personal-key.ts"
 import type { Setback } from "./setback.ts"
 import type { ClientConfig } from "./settings.ts"
@@ -58,15 +58,12 @@ export const client = (config: ClientConfig): Effect.Effect<void, NodeError, Cli
     return yield* Effect.raceAllFirst([
       connected,
       refreshing(running),
-      every(config.sampleSeconds, () => traceSamples(running.connector, running.socket, trace))
+      every(config.sampleSeconds, () => traceSamples(running, trace))
     ])
   }).pipe(Effect.scoped)
 
-interface RunningClient {
-  readonly socket: UdpSocket
+interface RunningClient extends ClientParts {
   readonly board: StatusBoard
-  readonly gateways: Gateways
-  readonly connector: Connector
   readonly backoff: Backoff
   readonly random: RandomSource
   readonly faultPoint: (name: string) => boolean
@@ -123,6 +120,7 @@ const assemble = (config: ClientConfig): Effect.Effect<RunningClient, NodeError,
     const backoff = new Backoff(backoffRandom)
     const running: RunningClient = {
       socket,
+      shell,
       board,
       gateways,
       connector,

@@ -8,6 +8,7 @@ import {
   type CloseReason,
   type SessionEvent
 } from "@horizon/core/machine/session/session.ts"
+import { type SessionTraffic, TrafficCounts } from "@horizon/core/machine/session/traffic.ts"
 import { decodeParameters, TUNNEL_MTU, type TunnelParameters } from "@horizon/core/machine/tunnel/parameters.ts"
 import { formatCidr } from "@horizon/core/machine/tunnel/prefix.ts"
 import type { ProofState, TunnelProof } from "@horizon/core/machine/tunnel/proof.ts"
@@ -19,6 +20,7 @@ import type { TraceWriter } from "@horizon/core/port/trace.ts"
 import type { Tun } from "@horizon/core/port/tun.ts"
 import { fromTun, type NodeError } from "@horizon/core/server/node-error.ts"
 import { formatEndpoint } from "@horizon/core/wire/address.ts"
+import { dropCounters } from "@horizon/core/wire/drop.ts"
 import { SEALED_OVERHEAD_BYTES } from "@horizon/core/wire/header.ts"
 import { Effect, Exit, Option, Queue, Scope } from "effect"
 import type { HeldTicket } from "./gateways.ts"
@@ -55,20 +57,19 @@ interface OpenDevice {
 const REPLAY_WINDOW = 8_192
 /** A handshake that the endpoint itself has not given up by then is given up, ms. */
 const HANDSHAKE_MS = 15_000
-/**
- * A tunnel that has not been proved for so long is given up, though the session is not: a gateway that has started anew knows
- * nothing of the session, and a new handshake finds that out sooner than the session's own dead time of 10 s.
- */
-const DEAD_TUNNEL_NS = 6_000_000_000
+/** A degraded tunnel through which a packet came within this time is said to carry some. */
+const STILL_CARRYING_NS = 1_000_000_000
 
 export class Connector {
   readonly link: TunnelLink
   /** Of the connection in progress. */
   session: ClientEndpoint | undefined
   private readonly options: ConnectorOptions
+  /** Of the connections that are over. */
+  private readonly pastTraffic = new TrafficCounts()
+  private readonly pastDrops = dropCounters()
   private device: OpenDevice | undefined
   private parameters: TunnelParameters | undefined
-  private openedNs = 0
   private server = ""
   private happenings: Queue.Queue<Happening> | undefined
 
@@ -98,15 +99,25 @@ export class Connector {
       const { parameters } = self
       if (parameters === undefined) return yield* Effect.fail(badParameters(name))
       yield* self.openDevice(parameters)
-      self.openedNs = self.options.shell.act((nowNs) => {
-        self.link.open(nowNs, session, parameters)
-        return nowNs
-      })
+      self.options.shell.act((nowNs) => self.link.open(nowNs, session, parameters))
       for (;;) {
         const next = yield* Queue.take(happenings)
         if (next.kind !== "established" && next.kind !== "roamed") return yield* Effect.fail(self.setback(next, ticket))
       }
     }).pipe(Effect.ensuring(Effect.sync(() => this.leave())))
+  }
+
+  /** Datagrams of all connections: the one in progress and those before it. */
+  traffic(): SessionTraffic {
+    const traffic = new TrafficCounts()
+    traffic.add(this.pastTraffic)
+    if (this.session !== undefined) traffic.add(this.session.traffic())
+    return traffic
+  }
+
+  /** Datagrams that all connections dropped, by drop code. */
+  drops(): Uint32Array {
+    return this.pastDrops.map((count, code) => count + (this.session?.drops[code] ?? 0))
   }
 
   /** Closes the virtual interface; for the end of the client. */
@@ -164,6 +175,8 @@ export class Connector {
     this.happenings = undefined
     this.link.close()
     if (session?.state === "established") shell.act((nowNs) => session.close(nowNs, CLOSE.normal))
+    this.pastDrops.set(this.drops())
+    if (session !== undefined) this.pastTraffic.add(session.traffic())
     this.session = undefined
     shell.rest()
   }
@@ -208,13 +221,16 @@ export class Connector {
       board.proved(nowNs, proof.lastProvedNs, Math.round(proof.rttNs / 1_000))
       return onProved(parameters, server)
     }
-    const silentSinceNs = state === "stale" ? proof.lastProvedNs : this.openedNs
-    if (state === "stale")
-      board.set("degraded", `The session with ${server} is up, but nothing comes back through the tunnel at present.`)
-    if (nowNs - silentSinceNs >= DEAD_TUNNEL_NS && this.happenings !== undefined)
+    if (state === "stale") board.set("degraded", degradedDetail(server, nowNs - proof.lastPacketNs < STILL_CARRYING_NS))
+    if (proof.isLost(nowNs) && this.happenings !== undefined)
       Queue.offerUnsafe(this.happenings, { kind: "tunnel-dead", everProved: state === "stale" })
   }
 }
+
+const degradedDetail = (server: string, carrying: boolean): string =>
+  carrying
+    ? `The session with ${server} is up and packets come through the tunnel, but the gateway's answers do not at present.`
+    : `The session with ${server} is up, but nothing comes back through the tunnel at present.`
 
 const HANDSHAKE_TIMEOUT: Happening = {
   kind: "refused",

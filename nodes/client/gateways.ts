@@ -6,7 +6,7 @@
 import type { BrokerCallError } from "@horizon/core/api/broker-client.ts"
 import { type GrantedTicket, type MemberAgent, TICKET_LEAST_MS } from "@horizon/core/api/member-agent.ts"
 import type { ServerEntry } from "@horizon/core/api/server.ts"
-import { PROBE_TARGETS_MAX, Prober } from "@horizon/core/machine/tunnel/prober.ts"
+import { PROBE_TARGETS_MAX, ProbeCounts, Prober } from "@horizon/core/machine/tunnel/prober.ts"
 import type { SessionShell } from "@horizon/core/port/session-shell.ts"
 import type { TraceWriter } from "@horizon/core/port/trace.ts"
 import { Deferred, Effect, Exit } from "effect"
@@ -39,6 +39,8 @@ const HEDGE_MS = 500
 const SERVER_GONE: ReadonlySet<string> = new Set(["server-unknown", "server-revoked"])
 
 export class Gateways {
+  /** Datagrams of all measurements. */
+  readonly probes = new ProbeCounts()
   private readonly options: GatewaysOptions
   private entries: ReadonlyArray<ServerEntry> = []
   private readonly tickets = new Map<string, HeldTicket>()
@@ -165,6 +167,7 @@ export class Gateways {
         preferred: this.home,
         fill,
         outbox: shell.outbox,
+        counts: this.probes,
         onDone: () => Deferred.doneUnsafe(done, Exit.void)
       })
       shell.drive(prober, () => {})

@@ -41,7 +41,11 @@ export const LINK_DROP = {
   /** From the gateway while there is no interface. */
   noInterface: 3,
   /** From the gateway: not a sound packet for this member. */
-  notForHost: 4
+  notForHost: 4,
+  /** From the gateway before the client has opened the link: parameters were told, the interface is on its way. */
+  notOpen: 5,
+  /** From the gateway, on another channel than the tunnel's. */
+  notTunnel: 6
 } as const
 /** Names of the reasons, by number. */
 export const LINK_DROP_NAMES: ReadonlyArray<keyof typeof LINK_DROP> = Object.keys(LINK_DROP) as Array<
@@ -51,6 +55,9 @@ export const LINK_DROP_NAMES: ReadonlyArray<keyof typeof LINK_DROP> = Object.key
 export class TunnelLink implements SessionHandler, Companion {
   /** Packets dropped by reason. A Float64Array counts exactly to 2^53. */
   readonly drops = new Float64Array(LINK_DROP_NAMES.length)
+  /** Proofs that were sent, and answers to them: packets that are neither from the host nor for it. */
+  proofsOut = 0
+  proofsIn = 0
   /** The interface whose packets are moved. */
   device: TunDevice | undefined
   private readonly options: TunnelLinkOptions
@@ -85,7 +92,9 @@ export class TunnelLink implements SessionHandler, Companion {
       address,
       gateway,
       token,
-      send: (atNs, bytes, at, length) => endpoint.send(atNs, CHANNEL.tunnel, bytes, at, length)
+      send: (atNs, bytes, at, length) => {
+        if (endpoint.send(atNs, CHANNEL.tunnel, bytes, at, length) === SEND.ok) this.proofsOut++
+      }
     })
     this.lastState = "unproved"
     const prefix = prefixOf(address, prefixLength)
@@ -99,9 +108,13 @@ export class TunnelLink implements SessionHandler, Companion {
 
   onData(_session: number, channel: number, bytes: Uint8Array, at: number, length: number): void {
     const { live } = this
-    if (live === undefined || channel !== CHANNEL.tunnel) return
+    if (live === undefined || channel !== CHANNEL.tunnel) {
+      this.drops[live === undefined ? LINK_DROP.notOpen : LINK_DROP.notTunnel]++
+      return
+    }
     const { nowNs } = this.options.shell
     if (live.proof.handlePacket(nowNs, bytes, at, length)) {
+      this.proofsIn++
       this.lastState = "proved"
       return this.options.onProof(nowNs, "proved", live.proof)
     }

@@ -17,7 +17,7 @@ import { SessionShell } from "@horizon/core/port/session-shell.ts"
 import { Trace } from "@horizon/core/port/trace.ts"
 import { Tun } from "@horizon/core/port/tun.ts"
 import type { Udp, UdpSocket } from "@horizon/core/port/udp.ts"
-import { heartbeatMetrics, traceFigures, traceSessions } from "@horizon/core/server/metrics.ts"
+import { heartbeatMetrics } from "@horizon/core/server/metrics.ts"
 import { badSetting, fromTun, type NodeError } from "@horizon/core/server/node-error.ts"
 import { type BrokerLinkPorts, brokerLink, every, sessionEndpoint } from "@horizon/core/server/server.ts"
 import { advertisedEndpoint, bindSocket } from "@horizon/core/server/socket.ts"
@@ -27,7 +27,7 @@ import { Effect, type Scope } from "effect"
 import { HostLink } from "./host-link.ts"
 import { LeaseKeeper } from "./lease-keeper.ts"
 import { Members } from "./members.ts"
-import { type GatewayParts, gatewayMetrics, traceMetrics } from "./metrics.ts"
+import { type GatewayParts, traceSamples } from "./metrics.ts"
 import { GATEWAY_WORDS, type GatewayConfig } from "./settings.ts"
 
 export type GatewayPorts = Udp | Tun | BrokerLinkPorts
@@ -56,21 +56,9 @@ export const gateway = (config: GatewayConfig): Effect.Effect<void, NodeError, G
       parts.agent.ended,
       parts.keeper.run,
       every(config.reportSeconds, () => parts.members.book.reportAlive()),
-      every(config.sampleSeconds, () => {
-        traceMetrics(gatewayMetrics(parts), trace)
-        traceSessions("gateway.session", sessionInfos(parts.endpoint), trace)
-        traceFigures("gateway.udp", parts.socket, trace)
-        if (parts.members.host !== undefined) traceFigures("gateway.tun", parts.members.host.device, trace)
-      })
+      every(config.sampleSeconds, () => traceSamples(parts, trace))
     ])
   }).pipe(Effect.scoped)
-
-const sessionInfos = (endpoint: ServerEndpoint) => endpoint.sessions().map((session) => endpoint.info(session))
-
-/** What a running gateway consists of, with the shell that drives it. */
-interface RunningGateway extends GatewayParts {
-  readonly shell: SessionShell
-}
 
 /** Builds the parts and starts serving. */
 const assemble = (
@@ -78,7 +66,7 @@ const assemble = (
   prefix: Prefix,
   socket: UdpSocket,
   endpoint: Endpoint
-): Effect.Effect<RunningGateway, NodeError, Tun | BrokerLinkPorts | Scope.Scope> =>
+): Effect.Effect<GatewayParts, NodeError, Tun | BrokerLinkPorts | Scope.Scope> =>
   Effect.gen(function* () {
     const clock = yield* Clock
     const keys = yield* Keys
@@ -141,7 +129,7 @@ const prefixOf = (config: GatewayConfig): Effect.Effect<Prefix, NodeError> => {
 }
 
 /** Says goodbye to every member, hears nobody any more, keeps the leases and gives the broker a moment to hear of it. */
-const farewell = (parts: RunningGateway): Effect.Effect<void> =>
+const farewell = (parts: GatewayParts): Effect.Effect<void> =>
   Effect.gen(function* () {
     const hadSessions = parts.members.book.size > 0
     parts.shell.act((nowNs) => parts.endpoint.closeAll(nowNs, CLOSE.shutdown))

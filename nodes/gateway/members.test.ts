@@ -1,6 +1,7 @@
 import type { ConnectionReport } from "@horizon/core/api/connection.ts"
 import { CHANNEL, CLOSE, type ServerEndpoint, type Subject } from "@horizon/core/machine/session/session.ts"
 import { decodeParameters } from "@horizon/core/machine/tunnel/parameters.ts"
+import { FATE } from "@horizon/core/machine/tunnel/switch.ts"
 import type { SessionShell } from "@horizon/core/port/session-shell.ts"
 import { pingPacket } from "@horizon/core/wire/ipv4-packet.fixture.ts"
 import { RIGHT } from "@horizon/core/wire/ticket.ts"
@@ -133,9 +134,10 @@ test("a revoked ticket ends the sessions that came in with it and no other", () 
   expect(closed).toEqual([[0, CLOSE.forbidden]])
 })
 
-test("data on other channels than the tunnel's is ignored", () => {
+test("data on other channels than the tunnel's is dropped and counted", () => {
   const { members, join, sent } = start()
   const packet = pingPacket(join(0, subject(1)), 0x0a4d0001, 1, new Uint8Array(4))
   members.onData(0, CHANNEL.ordered, packet, 0, packet.length)
   expect(sent).toEqual([])
+  expect(members.fabric.fates[FATE.notTunnel]).toBe(1)
 })

@@ -17,7 +17,7 @@ import {
 import { encodeParameters } from "@horizon/core/machine/tunnel/parameters.ts"
 import { AddressPool, type Lease } from "@horizon/core/machine/tunnel/pool.ts"
 import { gatewayAddress, type Prefix } from "@horizon/core/machine/tunnel/prefix.ts"
-import { TunnelSwitch } from "@horizon/core/machine/tunnel/switch.ts"
+import { FATE, TunnelSwitch } from "@horizon/core/machine/tunnel/switch.ts"
 import type { Companion, SessionShell } from "@horizon/core/port/session-shell.ts"
 import type { Application } from "@horizon/core/server/server.ts"
 import { SessionBook, type SessionBookOptions, sessionNumbers } from "@horizon/core/server/session-book.ts"
@@ -106,7 +106,10 @@ export class Members implements Application, Companion {
   }
 
   onData(session: number, channel: number, bytes: Uint8Array, at: number, length: number): void {
-    if (channel !== CHANNEL.tunnel) return
+    if (channel !== CHANNEL.tunnel) {
+      this.fabric.fates[FATE.notTunnel]++
+      return
+    }
     this.book.countIn(session, length)
     this.fabric.handlePacket(this.shell?.nowNs ?? 0, session, bytes, at, length)
   }

@@ -3,8 +3,10 @@
 import type { ServerAgent } from "@horizon/core/api/server-agent.ts"
 import type { ServerEndpoint } from "@horizon/core/machine/session/session.ts"
 import { FATE_NAMES } from "@horizon/core/machine/tunnel/switch.ts"
+import type { SessionShell } from "@horizon/core/port/session-shell.ts"
 import type { TraceWriter } from "@horizon/core/port/trace.ts"
 import type { UdpSocket } from "@horizon/core/port/udp.ts"
+import { traceFigures, traceTraffic } from "@horizon/core/server/metrics.ts"
 import { DROP_NAMES } from "@horizon/core/wire/drop.ts"
 import type { LeaseKeeper } from "./lease-keeper.ts"
 import type { Members } from "./members.ts"
@@ -16,6 +18,11 @@ export interface GatewayMetrics {
   readonly leasesMax: number
   readonly forwardedPackets: number
   readonly forwardedBytes: number
+  /** Of the packets that went out: answers to echo requests, copies of those to all, ICMP errors. And how many packets were for all. */
+  readonly echoReplies: number
+  readonly broadcastCopies: number
+  readonly unreachablesSent: number
+  readonly broadcasts: number
   /** Tunnel packets by what became of them (FATE). */
   readonly packets: Readonly<Record<string, number>>
   /** Datagrams dropped by the session machine, by reason. */
@@ -37,6 +44,7 @@ export interface GatewayParts {
   readonly socket: UdpSocket
   readonly keeper: LeaseKeeper
   readonly agent: ServerAgent
+  readonly shell: SessionShell
 }
 
 export const gatewayMetrics = (parts: GatewayParts): GatewayMetrics => {
@@ -48,6 +56,10 @@ export const gatewayMetrics = (parts: GatewayParts): GatewayMetrics => {
     leasesMax: members.pool.capacity,
     forwardedPackets: members.fabric.forwardedPackets,
     forwardedBytes: members.fabric.forwardedBytes,
+    echoReplies: members.fabric.echoReplies,
+    broadcastCopies: members.fabric.broadcastCopies,
+    unreachablesSent: members.fabric.unreachablesSent,
+    broadcasts: members.fabric.broadcasts,
     packets: named(FATE_NAMES, members.fabric.fates),
     datagramDrops: named(DROP_NAMES, endpoint.drops),
     socketDropsIn: udp.dropsIn,
@@ -59,14 +71,27 @@ export const gatewayMetrics = (parts: GatewayParts): GatewayMetrics => {
   }
 }
 
+/** Writes all figures of a gateway into the trace, in one call, so that they are of one moment; the first is always `gateway.sessions`. */
+export const traceSamples = (parts: GatewayParts, trace: TraceWriter): void => {
+  traceMetrics(gatewayMetrics(parts), trace)
+  traceTraffic("gateway", parts.endpoint.traffic(), parts.shell.unattended, trace)
+  traceFigures("gateway.udp", parts.socket, trace)
+  const { host } = parts.members
+  if (host !== undefined) traceFigures("gateway.tun", host.device, trace)
+}
+
 /** Writes the figures that change while a gateway runs into the trace: those that are not zero. */
-export const traceMetrics = (metrics: GatewayMetrics, trace: TraceWriter): void => {
+const traceMetrics = (metrics: GatewayMetrics, trace: TraceWriter): void => {
   const sample = (name: string, value: number, unit: string): void => trace("sample", { name, value, unit })
   sample("gateway.sessions", metrics.sessions, "sessions")
   sample("gateway.leases", metrics.leases, "addresses")
   sample("gateway.forwarded", metrics.forwardedPackets, "packets")
   sample("gateway.forwarded-bytes", metrics.forwardedBytes, "bytes")
   sample("gateway.delivered", metrics.packets["delivered"], "packets")
+  sample("gateway.echo-replies", metrics.echoReplies, "packets")
+  if (metrics.broadcasts > 0) sample("gateway.broadcasts", metrics.broadcasts, "packets")
+  if (metrics.broadcastCopies > 0) sample("gateway.broadcast-copies", metrics.broadcastCopies, "packets")
+  if (metrics.unreachablesSent > 0) sample("gateway.unreachables", metrics.unreachablesSent, "packets")
   for (const [name, value] of Object.entries(metrics.packets))
     if (name !== "delivered" && value > 0) sample(`gateway.dropped.${name}`, value, "packets")
   for (const [name, value] of Object.entries(metrics.datagramDrops))

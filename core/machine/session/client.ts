@@ -39,6 +39,7 @@ import {
   type SessionInfo,
   type Subject
 } from "./session.ts"
+import { type SessionTraffic, TrafficCounts } from "./traffic.ts"
 
 /** Time for the whole handshake. */
 export const HANDSHAKE_TIMEOUT_NS = 10e9
@@ -65,6 +66,8 @@ class Client implements ClientEndpoint {
   private readonly datagramBytesMax: number
   private readonly events: Array<SessionEvent> = []
   private readonly ahead: OpenAhead
+  /** Packets of a session are added when it ends. */
+  private readonly counts = new TrafficCounts()
 
   private attempt: Attempt | undefined
   private confirm: Uint8Array | undefined
@@ -158,6 +161,16 @@ class Client implements ClientEndpoint {
     return this.state === "established" ? this.connection!.info() : undefined
   }
 
+  traffic(): SessionTraffic {
+    const traffic = new TrafficCounts()
+    traffic.add(this.counts)
+    if (this.connection !== undefined) {
+      const { packetsIn, packetsOut } = this.connection
+      traffic.add({ packetsIn, packetsOut })
+    }
+    return traffic
+  }
+
   private take(nowNs: number, batch: DatagramBatch, index: number): DropCode {
     const at = batch.offset(index)
     const length = batch.length[index]
@@ -166,13 +179,21 @@ class Client implements ClientEndpoint {
     if (checked !== DROP.none) return checked
     if (isSealed(batch.slab, at)) return this.takeSealed(nowNs, batch, index)
     if (this.attempt === undefined || this.confirm !== undefined) return DROP.unexpected
+    const drop = this.takeHandshake(nowNs, this.attempt, batch, index)
+    if (drop === DROP.none) this.counts.handshakesIn++
+    return drop
+  }
+
+  private takeHandshake(nowNs: number, attempt: Attempt, batch: DatagramBatch, index: number): DropCode {
+    const at = batch.offset(index)
+    const length = batch.length[index]
     switch (kindAt(batch.slab, at, length)) {
       case KIND.retry:
-        return this.takeRetry(nowNs, this.attempt, batch.slab, at, length)
+        return this.takeRetry(nowNs, attempt, batch.slab, at, length)
       case KIND.accept:
-        return this.takeAccept(nowNs, this.attempt, batch, index)
+        return this.takeAccept(nowNs, attempt, batch, index)
       case KIND.refuse:
-        return this.takeRefuse(this.attempt, batch, index)
+        return this.takeRefuse(attempt, batch, index)
       default:
         return length > 14 ? DROP.unexpected : DROP.short
     }
@@ -284,6 +305,7 @@ class Client implements ClientEndpoint {
       records: new RecordLayer(id, sealing, opening, replayWindow, faultPoint),
       outbox: this.outbox,
       handler: this.handler,
+      traffic: this.counts,
       fill,
       pingIdleNs: PING_IDLE_CLIENT_NS,
       roams: false,
@@ -300,6 +322,7 @@ class Client implements ClientEndpoint {
     batch.copyPeer(slot, this.server, 0)
     batch.ecn[slot] = 0
     this.outbox.commit(datagram.length)
+    this.counts.handshakesOut++
     this.sentNs = nowNs
     this.repeats = repeats
     this.repeatAtNs = nowNs + RETRANSMIT_FIRST_NS * 2 ** repeats
@@ -328,7 +351,10 @@ class Client implements ClientEndpoint {
 
   private forget(): void {
     this.forgetAttempt()
-    this.connection?.wipe()
+    if (this.connection === undefined) return
+    this.connection.wipe()
+    const { packetsIn, packetsOut } = this.connection
+    this.counts.add({ packetsIn, packetsOut })
     this.connection = undefined
   }
 

@@ -26,6 +26,7 @@ import { PathProbe } from "./path-probe.ts"
 import { RecordLayer } from "./record-layer.ts"
 import { RoundTrip } from "./rtt.ts"
 import { CHANNEL, SEND, type SessionHandler, type SessionInfo, type Subject } from "./session.ts"
+import type { TrafficCounts } from "./traffic.ts"
 
 /** Nothing heard for so long: the session is dead. */
 export const DEAD_AFTER_NS = 10e9
@@ -46,6 +47,8 @@ export interface ConnectionOptions {
   readonly records: RecordLayer
   readonly outbox: Outbox
   readonly handler: SessionHandler
+  /** The endpoint's: gets what is no data. */
+  readonly traffic: TrafficCounts
   readonly fill: (bytes: Uint8Array) => void
   readonly pingIdleNs: number
   /** Whether the peer may change its address. */
@@ -76,6 +79,9 @@ export class Connection {
   readonly probe = new PathProbe()
   readonly address = new Uint32Array(4)
   port = 0
+  /** Datagrams opened and sealed. */
+  packetsIn = 0
+  packetsOut = 0
 
   private readonly establishedNs: number
   private lastHeardNs: number
@@ -83,8 +89,6 @@ export class Connection {
   private lastPingNs: number
   private pingToken = 0
   private pingPending = false
-  private packetsIn = 0
-  private packetsOut = 0
   private bytesIn = 0
   private bytesOut = 0
 
@@ -138,8 +142,15 @@ export class Connection {
     const channel = channelAt(batch.slab, at)
     const bodyAt = at + HEADER_BYTES
     const bodyBytes = RecordLayer.payloadBytes(length)
-    if (channel !== CHANNEL.tunnel) return this.readFrames(nowNs, batch, index, channel, bodyAt, bodyBytes)
-    if (!this.live) return DROP.unexpected
+    if (channel !== CHANNEL.tunnel) {
+      const unread = this.readFrames(nowNs, batch, index, channel, bodyAt, bodyBytes)
+      if (unread !== DROP.none) options.traffic.discarded++
+      return unread
+    }
+    if (!this.live) {
+      options.traffic.discarded++
+      return DROP.unexpected
+    }
     options.handler.onData(options.session, channel, batch.slab, bodyAt, bodyBytes)
     return DROP.none
   }
@@ -206,7 +217,10 @@ export class Connection {
     frames.start(slab, at, length)
     for (;;) {
       const read = frames.next()
-      if (read === READ.end) return DROP.none
+      if (read === READ.end) {
+        this.options.traffic.controlIn++
+        return DROP.none
+      }
       if (read === READ.malformed) return DROP.malformed
       if (frames.type >= FRAME.application) {
         if (!this.live || channel === CHANNEL.control) return DROP.unexpected
@@ -224,6 +238,7 @@ export class Connection {
           break
         case FRAME.bye:
           this.goodbye = frames.value
+          this.options.traffic.controlIn++
           return DROP.none
         case FRAME.path:
           if (frames.value === PATH_RESPONSE) {
@@ -273,14 +288,21 @@ export class Connection {
 
   private sayChallenge(nowNs: number): void {
     const length = putPath(control, 0, PATH_CHALLENGE, this.probe.challenge, 0)
-    this.write(nowNs, CHANNEL.control, control, 0, length, this.probe.address, this.probe.port)
+    this.sayTo(nowNs, length, this.probe.address, this.probe.port)
   }
 
   /** Sends the first `length` bytes of the control area on the control channel, unless the sequences are used up. */
   private say(nowNs: number, length: number): void {
-    this.write(nowNs, CHANNEL.control, control, 0, length, this.address, this.port)
+    this.sayTo(nowNs, length, this.address, this.port)
   }
 
+  private sayTo(nowNs: number, length: number, address: Uint32Array, port: number): void {
+    if (this.options.records.exhausted()) return
+    this.write(nowNs, CHANNEL.control, control, 0, length, address, port)
+    this.options.traffic.controlOut++
+  }
+
+  /** Whoever calls it has asked whether there are sequences left. */
   private write(
     nowNs: number,
     channel: number,
@@ -291,7 +313,6 @@ export class Connection {
     port: number
   ): void {
     const { outbox, records } = this.options
-    if (records.exhausted()) return
     const slot = outbox.next()
     const { batch } = outbox
     const sealed = records.seal(channel, bytes, at, length, outbox, batch.offset(slot))

@@ -56,6 +56,7 @@ import {
   type Subject
 } from "./session.ts"
 import { SLOTS_MAX, Slots } from "./slots.ts"
+import { type SessionTraffic, TrafficCounts } from "./traffic.ts"
 
 export const makeServerEndpoint = (options: ServerOptions, outbox: Outbox, handler: SessionHandler): ServerEndpoint =>
   new Server(options, outbox, handler)
@@ -91,6 +92,8 @@ class Server implements ServerEndpoint {
   private readonly byHello = new Map<number, number>()
   private readonly byDevice = new Map<string, number>()
   private readonly events: Array<SessionEvent> = []
+  /** Packets of sessions are added when those end. */
+  private readonly counts = new TrafficCounts()
   private readonly ahead: OpenAhead
   private readonly datagramBytesMax: number
   private refusalSecond = 0
@@ -165,6 +168,16 @@ class Server implements ServerEndpoint {
     return this.live[session]?.connection.info()
   }
 
+  traffic(): SessionTraffic {
+    const traffic = new TrafficCounts()
+    traffic.add(this.counts)
+    for (const slot of this.byDevice.values()) {
+      const { packetsIn, packetsOut } = this.live[slot]!.connection
+      traffic.add({ packetsIn, packetsOut })
+    }
+    return traffic
+  }
+
   sessions(): ReadonlyArray<number> {
     return [...this.byDevice.values()].sort((a, b) => a - b)
   }
@@ -175,7 +188,14 @@ class Server implements ServerEndpoint {
     const checked = checkHeader(batch.slab, at, length)
     if (checked !== DROP.none) return checked
     if (isSealed(batch.slab, at)) return this.takeSealed(nowNs, batch, index)
-    switch (kindAt(batch.slab, at, length)) {
+    const drop = this.takeHandshake(nowNs, batch, index)
+    if (drop === DROP.none) this.counts.handshakesIn++
+    return drop
+  }
+
+  private takeHandshake(nowNs: number, batch: DatagramBatch, index: number): DropCode {
+    const length = batch.length[index]
+    switch (kindAt(batch.slab, batch.offset(index), length)) {
       case KIND.hello:
         return this.takeHello(nowNs, batch, index)
       case KIND.confirm:
@@ -301,6 +321,7 @@ class Server implements ServerEndpoint {
     out.copyPeer(slot, batch, index)
     out.ecn[slot] = 0
     this.outbox.commit(RETRY_BYTES)
+    this.counts.handshakesOut++
   }
 
   /** There are no common keys yet, so a refusal is signed instead: nobody else can make a client give up. */
@@ -317,6 +338,7 @@ class Server implements ServerEndpoint {
     out.copyPeer(slot, batch, index)
     out.ecn[slot] = 0
     this.outbox.commit(REFUSE_BYTES)
+    this.counts.handshakesOut++
     this.report({ kind: "refused", peer: batch.peer(index), reason })
     return DROP.none
   }
@@ -328,6 +350,7 @@ class Server implements ServerEndpoint {
     out.copyPeer(slot, batch, index)
     out.ecn[slot] = 0
     this.outbox.commit(ACCEPT_BYTES)
+    this.counts.handshakesOut++
   }
 
   // --- CONFIRM
@@ -410,6 +433,7 @@ class Server implements ServerEndpoint {
     const connection = this.connect(nowNs, pending, batch, index, keys, NOBODY)
     connection.sayBye(nowNs, reason)
     connection.wipe()
+    this.bookPackets(connection)
     this.forget(pending)
     this.report({ kind: "refused", peer: batch.peer(index), reason })
   }
@@ -435,6 +459,7 @@ class Server implements ServerEndpoint {
       records: new RecordLayer(id, sealing, opening, replayWindow, faultPoint),
       outbox: this.outbox,
       handler: this.handler,
+      traffic: this.counts,
       fill,
       pingIdleNs: PING_IDLE_SERVER_NS,
       roams: true,
@@ -464,11 +489,17 @@ class Server implements ServerEndpoint {
     const { connection, helloKey } = this.live[slot]!
     const { id, subject } = connection.options
     connection.wipe()
+    this.bookPackets(connection)
     this.live[slot] = undefined
     this.byHello.delete(helloKey)
     this.byDevice.delete(subject.deviceId)
     this.deadlines.clear(slot)
     this.events.push({ kind: "closed", session: slot, connectionId: id, reason })
+  }
+
+  /** Keeps the packets of a session that has ended. */
+  private bookPackets({ packetsIn, packetsOut }: Connection): void {
+    this.counts.add({ packetsIn, packetsOut })
   }
 
   private report(event: SessionEvent & { readonly kind: "refused" | "roamed" }): void {

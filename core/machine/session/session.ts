@@ -10,6 +10,7 @@
 import type { Crypto, Identity } from "../../crypto/crypto.ts"
 import type { Endpoint } from "../../wire/address.ts"
 import type { DatagramBatch } from "../../wire/batch.ts"
+import type { SessionTraffic } from "./traffic.ts"
 
 /** Channels (header, low four bits). Channel 4 carries exactly one IP packet or Ethernet frame. */
 export const CHANNEL = { unreliable: 0, ordered: 1, unordered: 2, control: 3, tunnel: 4 } as const
@@ -132,6 +133,8 @@ interface Machine {
   pollEvent(): SessionEvent | undefined
   /** Datagrams dropped, by drop code (index into DROP of core/wire/drop.ts). */
   readonly drops: Uint32Array
+  /** What it has taken and made since it was made, by kind: all that is no drop. */
+  traffic(): SessionTraffic
 }
 
 export interface ServerEndpoint extends Machine {

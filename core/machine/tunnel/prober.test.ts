@@ -3,7 +3,7 @@ import { formatAddress } from "../../wire/address.ts"
 import { DatagramBatch, Outbox } from "../../wire/batch.ts"
 import { DROP } from "../../wire/drop.ts"
 import { checkHello, HELLO, putRetry, RETRY_BYTES } from "../../wire/handshake.ts"
-import { Prober, type ProbeTarget } from "./prober.ts"
+import { ProbeCounts, Prober, type ProbeTarget } from "./prober.ts"
 
 const MS = 1_000_000
 const target = (id: string, n: number): ProbeTarget => ({ id, endpoint: { address: `10.0.0.${n}`, port: 7_000 + n } })
@@ -17,6 +17,7 @@ const start = (targets: ReadonlyArray<ProbeTarget>, preferred?: string) => {
   })
   let next = 0
   let doneCalls = 0
+  const counts = new ProbeCounts()
   const prober = new Prober(0, {
     targets,
     preferred,
@@ -24,6 +25,7 @@ const start = (targets: ReadonlyArray<ProbeTarget>, preferred?: string) => {
       for (let i = 0; i < bytes.length; i++) bytes[i] = next++ * 37
     },
     outbox,
+    counts,
     onDone: () => doneCalls++
   })
   const tick = (nowNs: number): void => {
@@ -37,7 +39,7 @@ const start = (targets: ReadonlyArray<ProbeTarget>, preferred?: string) => {
     if (damage >= 0) rx.slab[damage] ^= 1
     prober.handleDatagram(nowNs, rx, 0)
   }
-  return { prober, sent, tick, answer, doneCalls: () => doneCalls }
+  return { prober, sent, tick, answer, counts, doneCalls: () => doneCalls }
 }
 
 test("each server is asked three times, by a whole HELLO without a cookie", () => {
@@ -97,6 +99,18 @@ test("answers that no probe asked for, repeated or damaged ones change nothing",
   answer(2 * MS, sent[0].hello)
   answer(9 * MS, sent[0].hello)
   expect(prober.results().get("a")).toBe(2_000)
+})
+
+test("every datagram is counted: sent, an answer, or stray, also when it comes after the end", () => {
+  const { prober, sent, tick, answer, counts } = start([target("a", 1), target("b", 2)], "b")
+  tick(0)
+  answer(1 * MS, sent[0].hello)
+  answer(2 * MS, sent[0].hello)
+  answer(3 * MS, sent[1].hello, 4)
+  answer(4 * MS, sent[1].hello)
+  expect(prober.done).toBe(true)
+  answer(5 * MS, sent[1].hello)
+  expect(counts).toEqual({ sent: 2, answered: 2, stray: 3 })
 })
 
 test("with no server to ask it is done at once", () => {

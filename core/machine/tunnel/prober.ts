@@ -44,8 +44,19 @@ export interface ProberOptions {
   readonly preferred: string | undefined
   readonly fill: (bytes: Uint8Array) => void
   readonly outbox: Outbox
+  /** Where datagrams are counted; whoever measures again and again has them in one place. */
+  readonly counts?: ProbeCounts
   /** Called once, when all has been answered or waited for. */
   readonly onDone: () => void
+}
+
+/** Datagrams of probers: all that they sent, and all that they were handed. */
+export class ProbeCounts {
+  sent = 0
+  /** Answers to probes, once each. */
+  answered = 0
+  /** Anything else: a second answer, one that came too late, what nobody asked for. */
+  stray = 0
 }
 
 interface Probe {
@@ -64,6 +75,7 @@ interface Target {
 export class Prober {
   done = false
   private readonly options: ProberOptions
+  private readonly counts: ProbeCounts
   private readonly targets: ReadonlyArray<Target>
   private readonly hello = new Uint8Array(HELLO_BYTES)
   private readonly ephemeral = new Uint8Array(KEY_BYTES)
@@ -73,6 +85,7 @@ export class Prober {
   constructor(nowNs: number, options: ProberOptions) {
     assert(options.targets.length <= PROBE_TARGETS_MAX, "not too many servers are measured at once")
     this.options = options
+    this.counts = options.counts ?? new ProbeCounts()
     this.nextNs = nowNs
     this.targets = options.targets.map(({ id, endpoint }) => {
       const words = new Uint32Array(4)
@@ -95,15 +108,25 @@ export class Prober {
   }
 
   handleDatagram(nowNs: number, batch: DatagramBatch, index: number): void {
+    const probe = this.done ? undefined : this.probeAnsweredBy(batch, index)
+    if (probe === undefined) {
+      this.counts.stray++
+      return
+    }
+    this.counts.answered++
+    probe.rttNs = nowNs - probe.sentNs
+    if (this.isAnswered()) this.finish()
+  }
+
+  private probeAnsweredBy(batch: DatagramBatch, index: number): Probe | undefined {
     const at = batch.offset(index)
     const length = batch.length[index]
     const { slab } = batch
-    if (this.done || checkHeader(slab, at, length) !== DROP.none || isSealed(slab, at)) return
-    if (kindAt(slab, at, length) !== KIND.retry || checkRetry(slab, at, length) !== DROP.none) return
-    for (const target of this.targets)
-      for (const probe of target.probes)
-        if (probe.rttNs < 0 && sameBytes(probe.random, slab, at + RETRY.random)) probe.rttNs = nowNs - probe.sentNs
-    if (this.isAnswered()) this.finish()
+    if (checkHeader(slab, at, length) !== DROP.none || isSealed(slab, at)) return undefined
+    if (kindAt(slab, at, length) !== KIND.retry || checkRetry(slab, at, length) !== DROP.none) return undefined
+    for (const { probes } of this.targets)
+      for (const probe of probes) if (probe.rttNs < 0 && sameBytes(probe.random, slab, at + RETRY.random)) return probe
+    return undefined
   }
 
   handleTimeout(nowNs: number): void {
@@ -137,6 +160,7 @@ export class Prober {
     outbox.batch.port[slot] = target.port
     outbox.batch.ecn[slot] = 0
     outbox.commit(HELLO_BYTES)
+    this.counts.sent++
   }
 
   private isAnswered(): boolean {

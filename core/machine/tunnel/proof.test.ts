@@ -1,7 +1,15 @@
 import { expect, test } from "vitest"
 import { echoReplyInPlace } from "../../wire/icmp.ts"
 import { pingPacket } from "../../wire/ipv4-packet.fixture.ts"
-import { PROOF_INTERVAL_NS, PROOF_RETRY_NS, PROOF_STALE_NS, TunnelProof } from "./proof.ts"
+import {
+  PACKET_FRESH_NS,
+  PROOF_INTERVAL_NS,
+  PROOF_LOST_NS,
+  PROOF_OVERDUE_NS,
+  PROOF_RETRY_NS,
+  PROOF_STALE_NS,
+  TunnelProof
+} from "./proof.ts"
 
 const ADDRESS = 0x0a4d0005
 const GATEWAY = 0x0a4d0001
@@ -78,4 +86,59 @@ test("other packets are left to the host and prove nothing", () => {
   for (const bytes of [sent[0], foreign, shorter, wrongToken, changed(15), changed(19), changed(24), changed(30)])
     expect(hand(proof, 1_000, bytes)).toBe(false)
   expect(proof.state(1_000)).toBe("unproved")
+})
+
+const DATA = pingPacket(GATEWAY + 8, ADDRESS, 0, token)
+
+/** Asks as a client does until the tunnel is lost: when that is. Other packets come every `everyNs` until `untilNs`. */
+const lostNs = (proof: TunnelProof, everyNs = Number.POSITIVE_INFINITY, untilNs = Number.POSITIVE_INFINITY): number => {
+  let dataNs = everyNs
+  for (let nowNs = proof.pollTimeout(); nowNs < 100e9; nowNs = proof.pollTimeout()) {
+    for (; dataNs <= Math.min(nowNs, untilNs); dataNs += everyNs) hand(proof, dataNs, DATA)
+    proof.handleTimeout(nowNs)
+    if (proof.isLost(nowNs)) return nowNs
+  }
+  return Number.POSITIVE_INFINITY
+}
+const startProved = () => {
+  const { proof, sent } = start()
+  proof.handleTimeout(0)
+  hand(proof, 0, reply(sent[0]))
+  return proof
+}
+
+test("a tunnel in which nothing comes is lost after 6 s, whether it was ever proved or not", () => {
+  expect(lostNs(start().proof)).toBe(PROOF_LOST_NS)
+  expect(lostNs(startProved())).toBe(PROOF_LOST_NS)
+})
+
+test("packets that stop with the proofs do not delay the end: it is known as early as without them", () => {
+  expect(lostNs(startProved(), 10e6, PROOF_INTERVAL_NS)).toBe(PROOF_LOST_NS)
+})
+
+test("while packets come a tunnel is kept without a proof, but no longer than 30 s", () => {
+  expect(lostNs(startProved(), 50e6)).toBe(PROOF_OVERDUE_NS)
+  expect(lostNs(start().proof, 50e6)).toBe(PROOF_OVERDUE_NS)
+})
+
+test("packets that come too seldom do not keep it", () => {
+  expect(lostNs(startProved(), 4e9)).toBe(4e9 + PACKET_FRESH_NS)
+})
+
+test("a gateway that falls silent 10 s after it heard us last is found out within 14 s", () => {
+  expect(lostNs(startProved(), 9e6, 10e9)).toBeGreaterThan(10e9)
+  expect(lostNs(startProved(), 9e6, 10e9)).toBeLessThanOrEqual(14e9)
+})
+
+test("packets keep the tunnel from being lost and do not make it proved", () => {
+  const proof = startProved()
+  for (let nowNs = 0; nowNs < PROOF_LOST_NS; nowNs += PROOF_RETRY_NS) hand(proof, nowNs, DATA)
+  expect([proof.isLost(PROOF_LOST_NS), proof.state(PROOF_LOST_NS)]).toEqual([false, "stale"])
+})
+
+test("a proof takes the tunnel back from the brink", () => {
+  const { proof, sent } = start()
+  expect(lostNs(proof)).toBe(PROOF_LOST_NS)
+  hand(proof, PROOF_LOST_NS, reply(sent[sent.length - 1]))
+  expect([proof.isLost(PROOF_LOST_NS), proof.state(PROOF_LOST_NS)]).toEqual([false, "proved"])
 })

@@ -202,6 +202,32 @@ test("whatever members send, no byte of it reaches another tenant and none goes 
   )
 })
 
+test("every packet is accounted for: what came in went to a member, to the host or to all, or was dropped", () => {
+  const { fabric, out, toHost } = makeSwitch({ host: true, broadcastCopiesPerSecond: 5 })
+  for (let i = 0; i < 5; i++) fabric.join(i, host(10 + i), i < 3 ? "red" : "blue")
+  let given = 0
+  let delivered = 0
+  for (const nowNs of [0, 5e9])
+    for (const destination of [1, 1, 11, 12, 13, 200, 255, 255]) {
+      for (let session = 0; session < 5; session++) {
+        const from = host(10 + session)
+        const ping = destination === 1 && session < 2
+        const packet = ping ? pingPacket(from, GATEWAY, 1, payload) : ipv4Packet(from, host(destination), payload)
+        if (give(fabric, session, packet, nowNs) === "delivered") delivered++
+        given++
+      }
+    }
+  const { broadcastCopies, broadcasts, echoReplies, fates, forwardedPackets, unreachablesSent } = fabric
+  expect(fates.reduce((sum, count) => sum + count, 0)).toBe(given)
+  expect(fates[FATE.delivered]).toBe(delivered)
+  expect(forwardedPackets).toBe(out.length)
+  expect(delivered).toBe(forwardedPackets - broadcastCopies - unreachablesSent + broadcasts + toHost.length)
+  expect(echoReplies).toBe(8)
+  expect(fates[FATE.broadcastLimited]).toBeGreaterThan(0)
+  expect(unreachablesSent).toBe(fates[FATE.unknownDestination] + fates[FATE.otherTenant])
+  expect([broadcasts > 0, broadcastCopies > broadcasts, unreachablesSent > 0]).toEqual([true, true, true])
+})
+
 test("random bytes never make the switch throw", () => {
   const { fabric } = makeSwitch()
   for (let i = 0; i < 4; i++) fabric.join(i, host(10 + i), "red")

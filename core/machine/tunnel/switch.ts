@@ -40,7 +40,9 @@ export const FATE = {
   /** Broadcast or multicast above the tenant's allowance. */
   broadcastLimited: 9,
   /** The session of the destination did not take it. */
-  notSent: 10
+  notSent: 10,
+  /** Data of a session on another channel than the tunnel's; counted by who hands packets over. */
+  notTunnel: 11
 } as const
 export type Fate = (typeof FATE)[keyof typeof FATE]
 /** Names of the fates, by number. */
@@ -75,6 +77,13 @@ export class TunnelSwitch {
   /** Packets that went out to members, copies counted one by one, and their bytes. */
   forwardedPackets = 0
   forwardedBytes = 0
+  /** Echo requests to the gateway that were answered: each came in and went out again. */
+  echoReplies = 0
+  /** Packets to all members of a tenant, and the copies of them that went out; a copy that a session does not take is no more than not made. */
+  broadcasts = 0
+  broadcastCopies = 0
+  /** ICMP errors that went out beside the packets that they are about, which are dropped. */
+  unreachablesSent = 0
   private readonly options: SwitchOptions
   private readonly gateway: number
   private readonly broadcast: number
@@ -195,7 +204,9 @@ export class TunnelSwitch {
     if (!isEchoRequest(bytes, at, length))
       return this.options.toHost?.(bytes, at, length) === true ? FATE.delivered : FATE.notForGateway
     echoReplyInPlace(bytes, at, length)
-    return this.deliver(nowNs, session, bytes, at, length) ? FATE.delivered : FATE.notSent
+    if (!this.deliver(nowNs, session, bytes, at, length)) return FATE.notSent
+    this.echoReplies++
+    return FATE.delivered
   }
 
   /** Broadcast reaches every other member of the tenant, or nobody when the tenant is over its allowance. */
@@ -203,13 +214,14 @@ export class TunnelSwitch {
     const { sessions } = tenant
     if (!tenant.broadcast.take(nowNs, sessions.length - 1)) return FATE.broadcastLimited
     for (let i = 0; i < sessions.length; i++)
-      if (sessions[i] !== from) this.deliver(nowNs, sessions[i], bytes, at, length)
+      if (sessions[i] !== from && this.deliver(nowNs, sessions[i], bytes, at, length)) this.broadcastCopies++
+    this.broadcasts++
     return FATE.delivered
   }
 
   private sayUnreachable(nowNs: number, session: number, bytes: Uint8Array, at: number, length: number): void {
     if (!mayAnswerWithError(bytes, at, length) || !this.unreachables.take(nowNs, 1)) return
     const answerBytes = writeHostUnreachable(this.scratch, this.gateway, bytes, at, length)
-    this.deliver(nowNs, session, this.scratch, 0, answerBytes)
+    if (this.deliver(nowNs, session, this.scratch, 0, answerBytes)) this.unreachablesSent++
   }
 }
