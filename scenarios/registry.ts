@@ -5,7 +5,7 @@ import { calibration } from "./cases/calibration.scenario.ts"
 import { canaryLease, canaryNonce, canaryRealTime, canaryReconnect, canaryReplay } from "./cases/canary.scenario.ts"
 import { flagship } from "./cases/flagship.scenario.ts"
 import { clockStepOverTicketExpiry, gatewayCrashRestart, pausedClient } from "./cases/node.scenario.ts"
-import { lossyWifi, natRebinding, oneWayPartition } from "./cases/path.scenario.ts"
+import { lossyWifi, lostProofs, natRebinding, oneWayPartition, unheardMembers } from "./cases/path.scenario.ts"
 import { game32, lanParty, steadyState } from "./cases/steady.scenario.ts"
 import { swarm } from "./cases/swarm.scenario.ts"
 import type { Scenario } from "./scenario.ts"
@@ -20,6 +20,8 @@ export const SCENARIOS: ReadonlyArray<Scenario> = [
   brokerHerd,
   gatewayCrashRestart,
   oneWayPartition,
+  lostProofs,
+  unheardMembers,
   natRebinding,
   clockStepOverTicketExpiry,
   pausedClient,

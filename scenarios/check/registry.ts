@@ -14,8 +14,6 @@ import {
   allPairs,
   brokerLinkRecovers,
   brokerRequestsBounded,
-  clientSays,
-  clientsAre,
   inputEffect,
   latencyAtMost,
   noThunderingHerd,
@@ -23,9 +21,9 @@ import {
   opsRecovered,
   opsSucceed,
   playersPlay,
-  sameAddresses,
-  statusLeaves
+  sameAddresses
 } from "./service.ts"
+import { clientSays, clientsAre, statusLasts, statusLeaves, statusReaches } from "./status.ts"
 
 export const CHECKS: Readonly<Record<string, Check>> = {
   "one-holder-per-address": oneHolderPerAddress,
@@ -48,5 +46,7 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   "input-effect": inputEffect,
   "same-addresses": sameAddresses,
   "status-leaves": statusLeaves,
+  "status-reaches": statusReaches,
+  "status-lasts": statusLasts,
   "latency-at-most": latencyAtMost
 }

@@ -103,48 +103,6 @@ export const opsRecovered: Check = {
   }
 }
 
-/** Goal: the last status of each client is `state`. Params: `clients` (all if left out), `state`. */
-export const clientsAre: Check = {
-  verdict: "liveness",
-  run: (input, params) => {
-    const last = new Map<string, TraceEvent & { kind: "client.status" }>()
-    for (const event of eventsOf(input, "client.status")) last.set(event.node, event)
-    const clients: ReadonlyArray<string> =
-      params.clients ?? input.scenario.nodes.filter((node) => node.kind === "client").map((node) => node.name)
-    return {
-      sentence: `every client is ${params.state}`,
-      checked: clients.length,
-      violations: clients
-        .filter((client) => last.get(client)?.fields.state !== params.state)
-        .map((client) => ({
-          sentence: `${client} is ${last.get(client)?.fields.state ?? "silent"}: ${last.get(client)?.fields.detail ?? ""}`,
-          events: last.has(client) ? [last.get(client)!.id] : []
-        }))
-    }
-  }
-}
-
-/** A client that starts while the broker is away says so plainly. Params: `client`, `pattern` (a regular expression). */
-export const clientSays: Check = {
-  verdict: "safety",
-  run: (input, params) => {
-    const said = eventsOf(input, "client.status").filter((event) => event.node === params.client)
-    const pattern = new RegExp(params.pattern, "i")
-    return {
-      sentence: `${params.client} says "${params.pattern}" in its status`,
-      checked: said.length,
-      violations: said.some((event) => pattern.test(`${event.fields.state} ${event.fields.detail}`))
-        ? []
-        : [
-            {
-              sentence: `it said: ${said.map((event) => `${event.fields.state} (${event.fields.detail})`).join("; ")}`,
-              events: said.map((event) => event.id)
-            }
-          ]
-    }
-  }
-}
-
 /** After an outage that ends at `endMs`, each node in `nodes` reaches the broker again within `withinMs`. */
 export const brokerLinkRecovers: Check = {
   verdict: "liveness",
@@ -261,29 +219,6 @@ export const latencyAtMost: Check = {
       checked: latencies.length,
       violations:
         seenUs <= params.maxUs ? [] : [{ sentence: `p${params.percentile} was ${seenUs / 1000} ms`, events: [] }]
-    }
-  }
-}
-
-/** Once `fromMs` has come, the client's status leaves `state` within `withinMs`. */
-export const statusLeaves: Check = {
-  verdict: "safety",
-  run: (input, params) => {
-    const said = eventsOf(input, "client.status").filter((event) => event.node === params.client)
-    const leaves = said.find((event) => event.atNs >= params.fromMs * 1e6 && event.fields.state !== params.state)
-    const tookMs = leaves === undefined ? Number.POSITIVE_INFINITY : leaves.atNs / 1e6 - params.fromMs
-    return {
-      sentence: `${params.client} stops saying ${params.state} within ${params.withinMs / 1000} s`,
-      checked: said.length,
-      violations:
-        tookMs <= params.withinMs
-          ? []
-          : [
-              {
-                sentence: `it said ${params.state} for ${tookMs} ms more`,
-                events: leaves === undefined ? [] : [leaves.id]
-              }
-            ]
     }
   }
 }
