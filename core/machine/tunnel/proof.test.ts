@@ -132,7 +132,10 @@ test("a gateway that falls silent 10 s after it heard us last is found out withi
 
 test("packets keep the tunnel from being lost and do not make it proved", () => {
   const proof = startProved()
-  for (let nowNs = 0; nowNs < PROOF_LOST_NS; nowNs += PROOF_RETRY_NS) hand(proof, nowNs, DATA)
+  for (let nowNs = 0; nowNs < PROOF_LOST_NS; nowNs += PROOF_RETRY_NS) {
+    hand(proof, nowNs, DATA)
+    proof.handleTimeout(nowNs)
+  }
   expect([proof.isLost(PROOF_LOST_NS), proof.state(PROOF_LOST_NS)]).toEqual([false, "stale"])
 })
 
@@ -141,4 +144,20 @@ test("a proof takes the tunnel back from the brink", () => {
   expect(lostNs(proof)).toBe(PROOF_LOST_NS)
   hand(proof, PROOF_LOST_NS, reply(sent[sent.length - 1]))
   expect([proof.isLost(PROOF_LOST_NS), proof.state(PROOF_LOST_NS)]).toEqual([false, "proved"])
+})
+
+test("what waited while the client stood still is no sign of life; after that, packets count again", () => {
+  const proof = startProved()
+  const late = 16e9
+  hand(proof, late, DATA)
+  proof.handleTimeout(late)
+  expect(proof.isLost(late)).toBe(true)
+
+  const short = startProved()
+  for (; short.pollTimeout() < 5e9; short.handleTimeout(short.pollTimeout())) hand(short, short.pollTimeout(), DATA)
+  hand(short, 7e9, DATA)
+  short.handleTimeout(7e9)
+  expect([short.lastPacketNs < 7e9, short.isLost(7e9)]).toEqual([true, false])
+  hand(short, 7e9, DATA)
+  expect(short.lastPacketNs).toBe(7e9)
 })

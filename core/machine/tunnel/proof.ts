@@ -72,7 +72,7 @@ export interface ProofOptions {
 export class TunnelProof {
   /** When the tunnel was last proved; -Infinity = never. */
   lastProvedNs = Number.NEGATIVE_INFINITY
-  /** When a packet last came through the tunnel, a proof or any other; -Infinity = never. */
+  /** When a packet last came through the tunnel, a proof or any other, as far as that is known; -Infinity = never. */
   lastPacketNs = Number.NEGATIVE_INFINITY
   /** Round-trip time of the last proof, through the tunnel. */
   rttNs = 0
@@ -125,7 +125,8 @@ export class TunnelProof {
 
   /** Takes each packet that the session opened. Whether it was an answer to one of our requests; then it is not for the host. */
   handlePacket(nowNs: number, bytes: Uint8Array, at: number, length: number): boolean {
-    this.lastPacketNs = nowNs
+    // Whoever is late with his own request stood still, and what he reads now may have waited for him as long: it says nothing of today.
+    if (nowNs - this.nextNs < PROOF_RETRY_NS) this.lastPacketNs = nowNs
     if (length !== this.packet.length || bytes[at] !== 0x45 || ipv4Source(bytes, at) !== this.options.gateway)
       return false
     if (ipv4Destination(bytes, at) !== this.options.address || !isIpv4Packet(bytes, at, length)) return false
