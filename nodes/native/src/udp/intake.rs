@@ -23,9 +23,11 @@ const FEW: usize = 4;
 const DENSE_WAKES: u32 = 64;
 /// What a datagram waits at most while wake-ups are paced.
 const PACE_NS: i64 = 100_000;
-/// So many ticks in a row that bring less than this end it.
+/// So many ticks in a row that bring less than the one or as much as the other end it. A stream as thick as that fills batches by itself,
+/// and a sender on the same host that waits for room in its buffer must not wait for a tick.
 const THIN: usize = 2;
-const THIN_TICKS: u32 = 8;
+const THICK: usize = 64;
+const OTHER_TICKS: u32 = 8;
 
 /// Watches a socket until it is dropped.
 pub struct Intake {
@@ -163,7 +165,7 @@ impl Pace {
             self.streak = 0;
             return true;
         }
-        self.count(taken.datagrams < THIN, THIN_TICKS)
+        self.count(taken.datagrams < THIN || taken.datagrams >= THICK, OTHER_TICKS)
     }
 
     fn count(&mut self, speaks: bool, enough: u32) -> bool {
@@ -208,11 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn pacing_ends_when_the_stream_thins_out_or_fills_batches() {
+    fn pacing_ends_when_the_stream_thins_out_or_fills_batches_by_itself() {
         let mut pace = Pace::default();
         assert!((0..1000).all(|_| !pace.ticked(&Taken { datagrams: THIN, more: false })));
-        assert!((1..THIN_TICKS).all(|_| !pace.ticked(&ONE)));
+        assert!((1..OTHER_TICKS).all(|_| !pace.ticked(&ONE)));
         assert!(pace.ticked(&ONE));
+        assert!((1..OTHER_TICKS).all(|_| !pace.ticked(&Taken { datagrams: THICK, more: false })));
+        assert!(pace.ticked(&Taken { datagrams: THICK, more: false }));
         assert!(pace.ticked(&Taken { datagrams: 256, more: true }));
     }
 }
