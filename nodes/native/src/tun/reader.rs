@@ -13,7 +13,7 @@ const PACKET_BYTES_MAX: usize = 65_535 + 14 + 8;
 const BUFFER_BYTES: usize = VIRTIO_BYTES + PACKET_BYTES_MAX + 1;
 /// Packets start on a word's border, because some consumers read by words.
 const ALIGN_BYTES: usize = 4;
-/// After so long without packets the first one is handed over at once: it is likely alone, and asking for another costs it a system call.
+/// A packet that comes so long after one that came alone is handed over at once: asking for another would cost it a system call.
 const LONE_NS: i64 = 50_000;
 
 pub struct Reader {
@@ -28,8 +28,9 @@ pub struct Reader {
     buffer: Box<[u8]>,
     /// A super-packet in `buffer` that is not wholly cut yet.
     pending: Option<Split>,
-    /// When the last batch ended.
+    /// When the last batch ended, and whether it was one packet that the kernel had not joined.
     last_ns: i64,
+    last_lone: bool,
 }
 
 /// What a batch took.
@@ -68,7 +69,18 @@ impl Reader {
             return None;
         }
         let buffer = vec![0; BUFFER_BYTES].into_boxed_slice();
-        Some(Reader { descriptor, rx, counters, ethernet, from, to: from + bytes, buffer, pending: None, last_ns: 0 })
+        Some(Reader {
+            descriptor,
+            rx,
+            counters,
+            ethernet,
+            from,
+            to: from + bytes,
+            buffer,
+            pending: None,
+            last_ns: 0,
+            last_lone: false,
+        })
     }
 
     /// Whether packets of the last read are still to be handed over: the kernel will not say that they are there.
@@ -79,9 +91,10 @@ impl Reader {
     /// Fills the batch; returns how many packets are in it, and whether there may be more.
     pub fn fill(&mut self) -> (usize, bool) {
         let mut tally = Tally::default();
-        let lone = crate::monotonic_ns() - self.last_ns > LONE_NS;
+        let lone = self.last_lone && crate::monotonic_ns() - self.last_ns > LONE_NS;
         let end = self.read_all(lone, &mut tally);
         self.last_ns = crate::monotonic_ns();
+        self.last_lone = tally.packets == 1 && tally.segmented == 0;
         let counters = &self.counters;
         counters.add(PACKETS_IN, tally.packets as f64);
         counters.add(BYTES_IN, tally.bytes as f64);
@@ -91,7 +104,7 @@ impl Reader {
         (tally.packets, end == End::Full)
     }
 
-    /// With `lone` it takes one packet, and what else waits the next time: the kernel says so again.
+    /// With `lone` it takes one packet, unless the kernel has joined several, and what else waits the next time: the kernel says so again.
     fn read_all(&mut self, lone: bool, tally: &mut Tally) -> End {
         let mut cursor = self.from;
         // What is dropped takes no place in the batch, so reads are counted too.
@@ -100,7 +113,7 @@ impl Reader {
             if !self.cut(&mut cursor, tally) || self.is_full(cursor, tally) || tally.calls >= calls_max {
                 return End::Full;
             }
-            if lone && tally.packets > 0 {
+            if lone && tally.packets > 0 && tally.segmented == 0 {
                 return End::Drained;
             }
             let Some(length) = self.read() else { return End::Drained };
